@@ -1,0 +1,59 @@
+# Needs Python 3.11 or newer and nothing else: .venv is made on first use and works with no network afterwards.
+#
+#   make run      start the lab in the browser
+#   make test     run the tests
+#   make check    what must hold before a change goes in: format, lint, types, tests
+#   make train RECIPE=noisy_digits/cl_mvc
+#   make lock     write the exact versions of everything to requirements.lock again
+
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
+RECIPE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run train test lint check lock format
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+run: $(VENV)/app.stamp
+	@$(VENV)/bin/python -m streamlit run app.py
+
+train: $(VENV)/app.stamp
+	@$(VENV)/bin/python -m core train $(RECIPE)
+
+test: $(VENV)/dev.stamp
+	@$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/dev.stamp
+	@$(VENV)/bin/python -m ruff format --check .
+	@$(VENV)/bin/python -m ruff check .
+	@$(VENV)/bin/python -m mypy
+
+check: lint test
+
+format: $(VENV)/dev.stamp
+	@$(VENV)/bin/python -m ruff format .
+	@$(VENV)/bin/python -m ruff check --fix .
+
+lock: $(VENV)/dev.stamp
+	@CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/python -m piptools compile --quiet --strip-extras \
+		--unsafe-package pip --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--annotation-style=line --output-file requirements.lock requirements-dev.txt
+
+# A stamp holds the text of the requirements it stands for, so that a file that is newer but says the same
+# (a checkout, a copy) installs nothing and needs no network.
+$(VENV)/app.stamp: requirements.txt requirements.lock | $(VENV)/bin/python
+	@cat $^ | cmp -s - $@ || $(PIP) -r requirements.txt -c requirements.lock
+	@cat $^ > $@
+
+$(VENV)/dev.stamp: requirements-dev.txt requirements.txt requirements.lock | $(VENV)/bin/python
+	@cat $^ | cmp -s - $@ || $(PIP) -r requirements-dev.txt -c requirements.lock
+	@cat $^ > $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "The lab needs Python 3.11 or newer, and '$(PYTHON)' is not. Try: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+		echo "Python could not make a virtual environment. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }

@@ -1,0 +1,70 @@
+// ACC over ε: the attack with both matchings, its controls, and where we are.
+
+const SVG = "http://www.w3.org/2000/svg";
+const SHAPES = { attack: "●", rematched: "○", noise: "■", untrained_generator: "▲" };
+
+function svg(tag, attributes, text) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text) node.textContent = text;
+  return node;
+}
+
+function createCurve(panel, stage) {
+  const picture = svg("svg", { role: "img", "aria-label": "Accuracy over ε, the attack beside its controls" });
+  const key = el("p", { class: "legend" });
+  panel.append(picture, key);
+  const [left, right, top, bottom] = [34, 10, 8, 34];
+  let scene, colors, width, height, cursor;
+  const x = (f) => left + (f / (scene.total - 1)) * (width - left - right);
+  const y = (v) => top + (1 - v) * (height - top - bottom);
+
+  function axes() {
+    const parts = [0, 0.5, 1].flatMap((v) => [
+      svg("line", { class: "grid", x1: left, x2: width - right, y1: y(v), y2: y(v) }),
+      svg("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, v.toFixed(1)),
+    ]);
+    const last = scene.total - 1;
+    for (const f of [0, Math.round(last / 2), last]) {
+      parts.push(svg("text", { x: x(f), y: height - 16, "text-anchor": f === last ? "end" : f ? "middle" : "start" },
+        epsilonText(scene.epsilons[f])));
+    }
+    parts.push(svg("text", { x: (left + width - right) / 2, y: height - 2, "text-anchor": "middle" }, "ε"));
+    return parts;
+  }
+
+  function line({ role, values }) {
+    const color = roleColor(colors, role);
+    const points = values.map((v, f) => `${x(f)},${y(v)}`).join(" ");
+    const dash = { rematched: "5 4", untrained_generator: "2 3" }[role] ?? "";
+    const shapes = values.map((v, f) => svg("text", {
+      class: "shape", x: x(f), y: y(v), fill: color, "text-anchor": "middle", "dominant-baseline": "central",
+    }, SHAPES[role] ?? "●"));
+    const thick = role === "attack" ? 2.6 : 1.6;
+    return [svg("polyline", { points, fill: "none", stroke: color, "stroke-width": thick, "stroke-dasharray": dash }), ...shapes];
+  }
+
+  function build(nextScene, nextColors) {
+    [scene, colors] = [nextScene, nextColors];
+    width = Math.max(200, panel.clientWidth - 2);
+    height = Math.max(190, Math.min(300, width * 0.62));
+    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    cursor = svg("line", { class: "cursor", y1: top, y2: height - bottom });
+    picture.replaceChildren(...axes(), cursor, ...[...scene.lines].reverse().flatMap(line));
+    const names = { attack: `${scene.attack}`, rematched: `${scene.attack}, re-matched` };
+    key.replaceChildren(...scene.lines.map(({ role, name }) => el("span", { style: `--c:${roleColor(colors, role)}` },
+      el("em", {}, SHAPES[role] ?? "●"), names[role] ?? name.replace(/_/g, " "))));
+  }
+
+  picture.onclick = (event) => {
+    const box = picture.getBoundingClientRect();
+    const at = ((event.clientX - box.left) / box.width) * width;
+    stage.grab(Math.round(((at - left) / (width - left - right)) * (scene.total - 1)));
+  };
+
+  function paint(frame) {
+    cursor.setAttribute("x1", x(frame));
+    cursor.setAttribute("x2", x(frame));
+  }
+  return { build, paint };
+}

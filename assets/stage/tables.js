@@ -1,0 +1,73 @@
+// The scores at this ε, and the confusion matrices before and after.
+
+const COLUMNS = [
+  ["ACC", "accuracy, matching frozen on the clean samples"],
+  ["ACC re-matched", "accuracy with the matching found again on these samples"],
+  ["NMI", "normalised mutual information; needs no matching"],
+  ["ARI", "adjusted Rand index; needs no matching"],
+  ["moved", "share of samples whose cluster is not the clean one"],
+  ["‖δ‖∞", "largest change of any pixel, per view"],
+  ["‖δ‖₂", "length of the change, mean over samples, per view"],
+];
+const DENSE = 14; // with more rows than this, a matrix shows shades only
+
+function createScores(panel) {
+  const body = el("tbody");
+  const head = el("tr", {}, el("th", {}, ""), ...COLUMNS.map(([name, what]) => el("th", { scope: "col", title: what }, name)));
+  const table = el("table", { class: "scores" }, el("thead", {}, head), body);
+  const protocol = el("p", { class: "note" });
+  const command = el("code", { class: "command" });
+  panel.append(el("div", { class: "scroll" }, table), protocol, command);
+
+  function paint(scene, frame) {
+    body.replaceChildren(...scene.table[frame].map(({ role, name, cells }) =>
+      el("tr", { class: `role-${role}` }, el("th", { scope: "row" }, name), ...cells.map((cell) => el("td", {}, cell)))));
+    setText(protocol, scene.protocol);
+    setText(command, scene.command);
+  }
+  return { paint };
+}
+
+function createMatrix(panel, stage, after) {
+  const table = el("table", { class: "matrix" });
+  panel.append(el("div", { class: "scroll" }, table));
+  let cells = [];
+
+  function cell(scene, label, cluster) {
+    const node = el("td");
+    if (scene.columns.indexOf(cluster) === label) node.className = "diagonal";
+    node.onclick = () => stage.filter({ label, cluster, after });
+    return node;
+  }
+
+  function build(scene) {
+    const long = scene.clusters.some((name) => name.length > 2);
+    table.classList.toggle("upright", long);
+    table.classList.toggle("dense", scene.classes.length > DENSE);
+    table.setAttribute("aria-label", `Labels by clusters, ${after ? "at this ε" : "clean"}`);
+    cells = scene.classes.map((_, label) => scene.columns.map((cluster) => cell(scene, label, cluster)));
+    const head = el("tr", {}, el("th", { class: "corner" }, ""),
+      ...scene.columns.map((k) => el("th", { scope: "col" }, el("span", {}, scene.clusters[k]))));
+    table.replaceChildren(el("thead", {}, head), el("tbody", {}, ...scene.classes.map((name, label) =>
+      el("tr", {}, el("th", { scope: "row" }, name), ...cells[label]))));
+  }
+
+  function paint(scene, frame, filter) {
+    const counts = scene.classes.map(() => new Array(scene.clusters.length).fill(0));
+    for (let i = 0; i < scene.n; i++) counts[scene.labels[i]][clusterAt(scene, frame, i)] += 1;
+    counts.forEach((row, label) => {
+      const sum = Math.max(1, row.reduce((total, n) => total + n, 0));
+      scene.columns.forEach((cluster, column) => {
+        const [node, count] = [cells[label][column], row[cluster]];
+        const share = count / sum;
+        setText(node, count ? String(count) : "");
+        node.style.setProperty("--share", `${Math.round(100 * Math.sqrt(share))}%`);
+        node.classList.toggle("strong", share > 0.3);
+        node.classList.toggle("picked", Boolean(filter) && filter.after === after
+          && filter.label === label && filter.cluster === cluster);
+        node.title = `label ${scene.classes[label]}, cluster ${scene.clusters[cluster]}: ${count} of ${sum}`;
+      });
+    });
+  }
+  return { build, paint };
+}

@@ -1,0 +1,97 @@
+"""``python -m core``: the lab from the command line."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from core import commands
+from core.errors import LabError
+from core.recipes.base import PROTOCOLS
+
+BAD_INPUT = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, every command with its help."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print JSON for machines")
+    shared.add_argument("--quiet", action="store_true", help="no progress bar")
+    shared.add_argument("--checkpoints", type=Path, help="folder of checkpoints (LAB_CHECKPOINTS)")
+    shared.add_argument("--data", type=Path, help="folder of data sets in torchvision's layout (LAB_DATA)")
+    shared.add_argument("--device", help="cpu, cuda, …; the best there is by default")
+    attacking = _attack_options()
+    top = argparse.ArgumentParser(prog="python -m core", description="The Adversarial Clustering Lab.")
+    words = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: object, help: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        command = words.add_parser(name, help=help, description=help, parents=[shared, *parents])
+        command.set_defaults(run=run)
+        return command
+
+    add("list", commands.list_everything, "data sets, models, attacks, defenses, and checkpoints with their scores")
+    _train_options(add("train", commands.train, "train a model, or an attacker against one; resumes where it stopped"))
+    add("attack", commands.attack, "attack a checkpoint at one ε, controls beside it", attacking, _choice_options())
+    add("evaluate", commands.evaluate, "a checkpoint's clean scores, and under every attack", attacking)
+    along = add("sweep", commands.sweep, "attack a checkpoint along ε", attacking, _choice_options())
+    along.add_argument("--points", type=int, default=13, help="points of the ε grid, 0 included (13)")
+    add("doctor", commands.doctor, "what works here, and what to do about what does not")
+    return top
+
+
+def _train_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("target", metavar="DATASET/MODEL", help="noisy_digits/cl_mvc; with .gan, its attacker")
+    command.add_argument("--protocol", choices=PROTOCOLS, default="lab", help="whose numbers to follow (lab)")
+    command.add_argument("--seed", type=int, default=0, help="first seed (0)")
+    command.add_argument("--samples", type=int, help="training samples (all of the training half)")
+    command.add_argument("--epochs", type=int, help="epochs (the recipe's)")
+    command.add_argument("--runs", type=int, help="seeds to try; the lowest loss wins (the recipe's)")
+    command.add_argument("--epsilon", type=float, help="an attacker's budget (the recipe's)")
+    command.add_argument(
+        "--precision", choices=("float32", "bfloat16"), help="of convolutions in training; bfloat16 on new processors"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace another training's checkpoint")
+
+
+def _attack_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("target", metavar="DATASET/MODEL", help="a checkpoint, for example noisy_digits/cl_mvc")
+    options.add_argument("--epsilon", type=float, help="budget on the [0, 1] pixel scale (the paper's)")
+    options.add_argument("--samples", type=int, default=256, help="held-out samples (256)")
+    options.add_argument("--seed", type=int, default=0, help="chooses samples and randomness (0)")
+    options.add_argument("--steps", type=int, default=10, help="PGD steps (10)")
+    options.add_argument("--objective", default="both", help="what FGSM and PGD maximise (both)")
+    return options
+
+
+def _choice_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--attack", default="pgd", help="noise, untrained_generator, fgsm, pgd or gan (pgd)")
+    options.add_argument("--views", type=_views, help="attacked views, for example 0,1 (all)")
+    options.add_argument("--norm", choices=("linf", "l2"), default="linf", help="norm of the budget (linf)")
+    options.add_argument(
+        "--target-mode", choices=("eval", "train"), default="eval", help="train is the released code's (eval)"
+    )
+    return options
+
+
+def _views(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in text.split(","))
+
+
+def main() -> None:
+    """Run a command. Exit code 2 and one sentence for bad input."""
+    options = parser().parse_args()
+    try:
+        options.run(options)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print(
+            "Stopped. A training goes on from its last finished epoch if you give the command again.", file=sys.stderr
+        )
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""What an attack is: it proposes, and the base class alone keeps the budget and the model.
+
+Shape letters: B samples, V views, C x H x W pixels in [0, 1].
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import LabError
+from core.models.base import ClusteringModel
+from core.records import check_epsilon
+from core.types import Views
+
+Norm = Literal["linf", "l2"]
+TargetMode = Literal["eval", "train"]
+
+TINY = 1e-12  # keeps a direction finite where a gradient vanishes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The largest change allowed: ‖δ‖ <= epsilon in every attacked view, pixels in [0, 1].
+
+    ``epsilon`` is on the pixel scale [0, 1] for "linf", a Euclidean length over a view's pixels for "l2".
+    ``views`` are the places of the attacked views, None for all. Raises :class:`LabError` for other values.
+    """
+
+    epsilon: float
+    norm: Norm = "linf"
+    views: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_epsilon(self.epsilon, self.norm)
+        if self.views is not None and not self.views:
+            raise LabError("A budget must cover at least one view.")
+
+    def covers(self, n_views: int) -> tuple[bool, ...]:
+        """Whether each of ``n_views`` views may be changed. Raises :class:`LabError` for a view that is not there."""
+        views = range(n_views) if self.views is None else self.views
+        wrong = [v for v in views if not 0 <= v < n_views]
+        if wrong:
+            raise LabError(f"There is no view {wrong[0]}; this data set has views 0 to {n_views - 1}.")
+        return tuple(v in views for v in range(n_views))
+
+    def project(self, clean: Views, proposed: Views) -> Views:
+        """The nearest views within the budget and the pixel range; a view not covered is the clean one itself."""
+        return tuple(
+            self._project_view(x, y) if covered else x
+            for x, y, covered in zip(clean, proposed, self.covers(len(clean)), strict=True)
+        )
+
+    def random_start(self, clean: Views, generator: torch.Generator) -> Views:
+        """Uniform noise in the linf ball, or on the l2 sphere, projected; same generator, same noise."""
+        noisy = []
+        for view in clean:
+            if self.norm == "linf":
+                noisy.append(view + self.epsilon * (2 * uniform(view, generator) - 1))
+            else:
+                noisy.append(view + self.epsilon * _unit(uniform(view, generator) - 0.5))
+        return self.project(clean, tuple(noisy))
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        """The steepest ascent direction of the norm: the sign, or the unit vector; gradient (B, C, H, W)."""
+        return gradient.sign() if self.norm == "linf" else _unit(gradient)
+
+    def _project_view(self, clean: Tensor, proposed: Tensor) -> Tensor:
+        delta = proposed - clean
+        if self.norm == "linf":
+            delta = delta.clamp(-self.epsilon, self.epsilon)
+        else:
+            delta = delta * (self.epsilon / _length(delta).clamp_min(TINY)).clamp_max(1)
+        return (clean + delta).clamp(0, 1)
+
+
+def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Uniform numbers in [0, 1) of the shape, type and device of ``like``, drawn where the generator lives."""
+    return torch.rand(like.shape, generator=generator, device=generator.device).to(like)
+
+
+def _length(rows: Tensor) -> Tensor:
+    """Euclidean length of each sample (B, 1, 1, 1)."""
+    length: Tensor = torch.linalg.vector_norm(rows, dim=(1, 2, 3), keepdim=True)
+    return length
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return rows / _length(rows).clamp_min(TINY)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One state of an attack under way."""
+
+    views: Views  # V x (B, C, H, W), within the budget
+    objective: Tensor | None = None  # (B,) what the attack maximises, at the views before this step
+    distance: Tensor | None = None  # (B,) ‖δ‖ in the budget's norm, the largest over views
+
+
+class Attack(ABC):
+    """Knobs in the constructor, subject and budget in the call; the same attack serves every model and ε."""
+
+    def __init__(self, *, target_mode: TargetMode = "eval") -> None:
+        if target_mode not in ("eval", "train"):
+            raise LabError(f"The target's mode is eval or train, got {target_mode!r}.")
+        self.target_mode: TargetMode = target_mode
+
+    @final
+    def __call__(
+        self,
+        model: ClusteringModel,
+        views: Views,
+        budget: Budget,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Views:
+        """Adversarial views V x (B, C, H, W): within the budget and [0, 1], the model unchanged.
+
+        Without a ``generator`` a fresh one with seed 0 is used. Raises :class:`LabError` for a view not there.
+        """
+        last = views
+        for step in self.steps(model, views, budget, generator=generator):
+            last = step.views
+        return last
+
+    @final
+    def steps(
+        self,
+        model: ClusteringModel,
+        views: Views,
+        budget: Budget,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Step]:
+        """The states of the attack as they come; the last one is the result. Closing the iterator cancels it."""
+        if generator is None:
+            generator = torch.Generator().manual_seed(0)
+        clean = tuple(view.detach() for view in views)
+        budget.covers(len(clean))
+        with frozen(model, training=self.target_mode == "train"):
+            for step in self.perturb(model, clean, budget, generator=generator):
+                projected = budget.project(clean, tuple(view.detach() for view in step.views))
+                yield replace(step, views=projected, distance=distances(clean, projected, budget.norm))
+
+    @abstractmethod
+    def perturb(
+        self, model: ClusteringModel, views: Views, budget: Budget, *, generator: torch.Generator
+    ) -> Iterator[Step]:
+        """Propose adversarial views, one step or several. The model is frozen, the views are clean."""
+
+    def __repr__(self) -> str:
+        knobs = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if isinstance(v, str | int | float))
+        return f"{type(self).__name__}({knobs})"
+
+
+def distances(clean: Views, adversarial: Views, norm: Norm) -> Tensor:
+    """‖δ‖ of each sample (B,) in a norm, the largest over views."""
+    order = torch.inf if norm == "linf" else 2
+    pairs = zip(clean, adversarial, strict=True)
+    lengths = [torch.linalg.vector_norm(y - x, ord=order, dim=(1, 2, 3)) for x, y in pairs]
+    return torch.stack(lengths).amax(dim=0)
+
+
+@contextmanager
+def frozen(model: nn.Module, *, training: bool = False) -> Iterator[None]:
+    """Hold a model still: parameters without gradient, the given mode, and all as it was afterwards.
+
+    With ``training`` batch norm uses the batch's statistics, and the running statistics are put back.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if training else []
+    try:
+        model.train(training)
+        model.requires_grad_(False)
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)

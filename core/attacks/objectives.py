@@ -1,0 +1,75 @@
+"""What an attack maximises: functions of the clean and the adversarial encoding, one number a sample (B,)."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from core.losses.contrastive import sum_over_pairs
+from core.registry import Registry
+from core.types import Encoding
+
+Objective = Callable[[Encoding, Encoding], Tensor]  # clean, adversarial -> (B,), to be maximised
+Consensus = Literal["hidden", "fused", "probs"]
+
+LOG_FLOOR = 1e-12  # keeps the logarithm of a certain cluster finite
+
+
+def view_distances(clean: Encoding, adversarial: Encoding) -> Tensor:
+    """Squared distance of each view's embedding, summed over views, (B,): Eq. 2."""
+    pairs = zip(clean.embeddings, adversarial.embeddings, strict=True)
+    return torch.stack([(z - z_adversarial).square().sum(dim=1) for z, z_adversarial in pairs]).sum(dim=0)
+
+
+def consensus_distance(clean: Encoding, adversarial: Encoding, consensus: Consensus = "hidden") -> Tensor:
+    """Squared distance of the consensus, (B,): Eq. 3. "fused" is the paper's z*, "hidden" the released code's."""
+    difference = getattr(clean, consensus) - getattr(adversarial, consensus)
+    return torch.as_tensor(difference.square().sum(dim=1))
+
+
+def complementarity() -> Objective:
+    """Each view's embedding moves (Eq. 2)."""
+    return view_distances
+
+
+def consistency(*, consensus: Consensus = "hidden") -> Objective:
+    """The consensus moves (Eq. 3)."""
+    return lambda clean, adversarial: consensus_distance(clean, adversarial, consensus)
+
+
+def both(
+    *, complementarity_weight: float = 1.0, consistency_weight: float = 1.0, consensus: Consensus = "hidden"
+) -> Objective:
+    """Eq. 2 and Eq. 3 weighted and added: the paper's attack without its GAN."""
+    return lambda clean, adversarial: (
+        complementarity_weight * view_distances(clean, adversarial)
+        + consistency_weight * consensus_distance(clean, adversarial, consensus)
+    )
+
+
+def assignment() -> Objective:
+    """Cross-entropy against the clean sample's cluster: the field's usual objective, here without labels."""
+
+    def cross_entropy(clean: Encoding, adversarial: Encoding) -> Tensor:
+        kept = adversarial.probs.gather(1, clean.clusters[:, None]).squeeze(1)  # (B,)
+        return -kept.clamp_min(LOG_FLOOR).log()
+
+    return cross_entropy
+
+
+def contrastive(*, temperature: float = 0.1) -> Objective:
+    """The contrast between the adversarial views, over all pairs: what adversarial training ascends (Eq. 9)."""
+    return lambda clean, adversarial: sum_over_pairs(adversarial.embeddings, temperature)
+
+
+OBJECTIVES: Registry[Objective] = Registry(
+    "objective",
+    {
+        "complementarity": complementarity,
+        "consistency": consistency,
+        "both": both,
+        "assignment": assignment,
+        "contrastive": contrastive,
+    },
+)

@@ -1,0 +1,70 @@
+"""Projected gradient descent (Madry et al., ICLR 2018) and the fast gradient sign method, on any objective."""
+
+from collections.abc import Iterator
+
+import torch
+
+from core.attacks.base import Attack, Budget, Step, TargetMode
+from core.attacks.objectives import OBJECTIVES, Objective
+from core.errors import LabError
+from core.models.base import ClusteringModel
+from core.types import Views
+
+REACH = 2.5  # steps of 2.5 ε / n reach any corner of the ball from any start (Madry et al.)
+
+
+class ProjectedGradientDescent(Attack):
+    """Ascends an objective over all views of the budget at once, from a random start.
+
+    ``step_size`` is on the budget's scale; without it, a step is 2.5 ε / ``steps``.
+    ``objective`` is a name in OBJECTIVES or a function (clean, adversarial) -> (B,).
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int = 10,
+        step_size: float | None = None,
+        objective: str | Objective = "both",
+        target_mode: TargetMode = "eval",
+    ) -> None:
+        super().__init__(target_mode=target_mode)
+        if steps < 1:
+            raise LabError(f"PGD needs at least 1 step, got {steps}.")
+        self.n_steps = steps
+        self.step_size = step_size
+        self.objective: Objective = OBJECTIVES.make(objective) if isinstance(objective, str) else objective
+
+    def perturb(
+        self, model: ClusteringModel, views: Views, budget: Budget, *, generator: torch.Generator
+    ) -> Iterator[Step]:
+        """One step an iteration."""
+        step_size = REACH * budget.epsilon / self.n_steps if self.step_size is None else self.step_size
+        covered = budget.covers(len(views))
+        with torch.no_grad():
+            clean = model.encode(views)
+        # A distance has no gradient at the clean point, hence the random start.
+        current = budget.random_start(views, generator)
+        for _ in range(self.n_steps):
+            with torch.enable_grad():
+                inputs = tuple(view.detach().requires_grad_() for view in current)
+                gain = self.objective(clean, model.encode(inputs))  # (B,)
+                attacked = [view for view, is_covered in zip(inputs, covered, strict=True) if is_covered]
+                gradients = iter(torch.autograd.grad(gain.sum(), attacked, allow_unused=True))
+            moved = []
+            for view, is_covered in zip(current, covered, strict=True):
+                gradient = next(gradients) if is_covered else None
+                moved.append(view if gradient is None else view + step_size * budget.direction(gradient))
+            current = budget.project(views, tuple(moved))
+            yield Step(current, objective=gain.detach())
+
+
+def fast_gradient_sign(
+    *, objective: str | Objective = "both", target_mode: TargetMode = "eval"
+) -> ProjectedGradientDescent:
+    """FGSM (Goodfellow et al., ICLR 2015): clean + ε · sign of the gradient, which is PGD with one step.
+
+    The gradient is taken at a random point of the ball, since a distance has none at the clean point; the step
+    of 2.5 ε leaves the ball from there, so the projection lands on the corner the sign points to.
+    """
+    return ProjectedGradientDescent(steps=1, objective=objective, target_mode=target_mode)

@@ -1,0 +1,178 @@
+"""From a training spec to a published checkpoint: the recipe, the run, the scores, the card."""
+
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.attacks import ATTACKS
+from core.attacks.base import Budget
+from core.attacks.gan import GenerativeAttack
+from core.checkpoints import load_card, save_checkpoint
+from core.data import DATASETS
+from core.errors import LabError
+from core.frames import attack_in_chunks, clean_scores, encode, make_frame, make_subject
+from core.library import Library
+from core.models import MODELS
+from core.models.encoders import use_precision
+from core.recipes import BY_PROTOCOL, RECIPES, recipe_name
+from core.records import CheckpointCard, EpochLog, TrainSpec, digest
+from core.runs import RunFolder
+from core.trainers import Training, attacker_training, model_training
+from core.types import MultiViewDataset
+
+ScoreTable = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training spec means here: data, recipe, and how to make and score what is trained."""
+
+    spec: TrainSpec
+    data: MultiViewDataset
+    recipe: dict[str, Any]
+    model: str  # the name in MODELS, an attacker's target's too
+    runs: int
+    n_clusters: int
+    target: CheckpointCard | None
+    make: Callable[[int], Training]  # from the number of the run
+    scores: Callable[[torch.nn.Module], ScoreTable]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all that decides the result."""
+        return digest(
+            {
+                "spec": asdict(self.spec),
+                "recipe": self.recipe,
+                "runs": self.runs,
+                "target": self.target.sha256 if self.target else None,
+            }
+        )
+
+
+def train_checkpoint(
+    library: Library, runs_folder: Path, spec: TrainSpec, *, overwrite: bool
+) -> Generator[EpochLog, None, CheckpointCard]:
+    """See :meth:`core.lab.Lab.train`."""
+    plan = _plan_model(library, spec) if spec.kind == "model" else _plan_attacker(library, spec)
+    folder = RunFolder(runs_folder / f"{spec.dataset}-{spec.name}-{plan.digest[:8]}")
+    yield from folder.train(plan.make, plan.data, runs=plan.runs, spec=asdict(spec))
+    best, weights = folder.best(plan.runs)
+    result = plan.make(best).result
+    result.load_state_dict(weights, strict=True)
+    use_precision(result, "float32")  # as every checkpoint is used
+    result.to(library.device).eval().requires_grad_(False)
+    card = CheckpointCard(
+        dataset=spec.dataset,
+        model=plan.model,
+        name=_free_name(library.checkpoints, plan, overwrite),
+        kind=spec.kind,
+        protocol=spec.protocol,
+        seed=spec.seed + best,
+        view_shapes=plan.data.view_shapes,
+        n_clusters=plan.n_clusters,
+        samples=len(plan.data),
+        recipe=plan.recipe,
+        scores=plan.scores(result),
+        command=command(spec),
+        training_seconds=sum(log.seconds for log in folder.logs()),
+        device=str(library.device),
+        torch=torch.__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        sha256="",
+        target_sha256=plan.target.sha256 if plan.target else None,
+    )
+    return save_checkpoint(library.checkpoints, card, weights)
+
+
+def command(spec: TrainSpec) -> str:
+    """The command line that makes this checkpoint."""
+    name = f"{spec.model}.gan" if spec.kind == "attacker" else spec.model
+    words = [f"python -m core train {spec.dataset}/{name}"]
+    for option in ("protocol", "seed", "samples", "epochs", "runs", "epsilon", "precision"):
+        value = getattr(spec, option)
+        if value != getattr(TrainSpec(dataset="", model=""), option):
+            words.append(f"--{option} {value}")
+    return " ".join(words)
+
+
+def _plan_model(library: Library, spec: TrainSpec) -> Plan:
+    for registry, name in ((DATASETS, spec.dataset), (MODELS, spec.model), (BY_PROTOCOL, spec.protocol)):
+        registry[name]  # the shorter answer to a wrong name
+    recipe = RECIPES.make(recipe_name(spec.dataset, spec.model, spec.protocol))
+    recipe = replace(recipe, **_changes(spec, "epochs", "runs", "precision"))
+    data, held_out = _parts(library, spec)
+
+    def make(run: int) -> Training:
+        return model_training(recipe, data.view_shapes, data.n_clusters, seed=spec.seed + run, device=library.device)
+
+    def scores(model: Any) -> ScoreTable:
+        return {"train": asdict(clean_scores(model, data)), "held_out": asdict(clean_scores(model, held_out))}
+
+    values = asdict(recipe)
+    del values["attacker"]  # its own card has it
+    return Plan(spec, data, values, recipe.model, recipe.runs, data.n_clusters, None, make, scores)
+
+
+def _plan_attacker(library: Library, spec: TrainSpec) -> Plan:
+    target = library.card(spec.dataset, spec.model)
+    BY_PROTOCOL[spec.protocol]
+    recipe = RECIPES.make(recipe_name(spec.dataset, target.model, spec.protocol)).attacker
+    recipe = replace(recipe, **_changes(spec, "epochs", "epsilon", "precision"))
+    train, held_out = _parts(library, spec)
+    data = train if recipe.trained_on == "train" else held_out
+    model = library.model(target)
+
+    def make(run: int) -> Training:
+        return attacker_training(recipe, model, seed=spec.seed + run, device=library.device)
+
+    def scores(generators: Any) -> ScoreTable:
+        attack = GenerativeAttack(generators=generators, target_mode=recipe.target_mode)
+        budget = Budget(epsilon=recipe.epsilon)
+        encoding = encode(model, held_out.views, recipe.target_mode)
+        subject = make_subject(held_out, encoding, target.n_clusters, target.sha256)
+        clean = make_frame(subject, None, held_out.views, encoding, epsilon=0.0)
+        table = {"clean": asdict(clean.scores.frozen)}
+        for name, chosen in (("gan", attack), ("noise", ATTACKS.make("noise"))):
+            *_, (_, views) = attack_in_chunks(chosen, model, held_out.views, budget, seed=spec.seed)
+            after = encode(model, views, recipe.target_mode)
+            frame = make_frame(subject, clean, views, after, epsilon=recipe.epsilon)
+            table |= {f"{name}_frozen": asdict(frame.scores.frozen)}
+            table |= {f"{name}_rematched": asdict(frame.scores.rematched)}
+        return table
+
+    return Plan(spec, data, asdict(recipe), target.model, 1, target.n_clusters, target, make, scores)
+
+
+def _changes(spec: TrainSpec, *names: str) -> dict[str, Any]:
+    """What the spec says otherwise than the recipe."""
+    return {name: getattr(spec, name) for name in names if getattr(spec, name) is not None}
+
+
+def _parts(library: Library, spec: TrainSpec) -> tuple[MultiViewDataset, MultiViewDataset]:
+    """The training part, cut to the spec's samples, and the held-out part."""
+    train, held_out = library.parts(spec.dataset)
+    if spec.samples is None:
+        return train, held_out
+    if spec.samples > len(train):
+        raise LabError(f"The training part of {spec.dataset} has {len(train)} samples, fewer than {spec.samples}.")
+    return train.take(torch.arange(spec.samples, device=train.labels.device)), held_out
+
+
+def _free_name(checkpoints: Path, plan: Plan, overwrite: bool) -> str:
+    """The spec's name, unless another training's checkpoint has it."""
+    name = plan.spec.name
+    try:
+        taken = load_card(checkpoints, plan.spec.dataset, name)
+    except LabError:
+        return name  # absent or damaged
+    same = (taken.command, taken.recipe, taken.target_sha256) == (
+        command(plan.spec),
+        plan.recipe,
+        plan.target.sha256 if plan.target else None,
+    )
+    return name if same or overwrite else f"{name}-{plan.digest[:8]}"

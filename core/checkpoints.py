@@ -1,0 +1,131 @@
+"""Weights as safetensors with a card of JSON beside them: written whole, read strictly, digest checked.
+
+The card's own place names the weights: checkpoints/<dataset>/<name>.json belongs to <name>.safetensors.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from core.errors import LabError
+from core.files import read_limited, write_atomically
+from core.records import CheckpointCard
+
+LARGEST_WEIGHTS = 512 * 2**20  # bytes
+LARGEST_CARD = 2**20
+NAME = re.compile(r"[a-z0-9_]+([.-][a-z0-9_]+)*")
+
+REMEDY = "Restore it from the repository, or train it again with python -m core train"
+
+
+def save_checkpoint(folder: Path, card: CheckpointCard, tensors: Mapping[str, Tensor]) -> CheckpointCard:
+    """Write weights, then card, each in one piece; returns the card with the weights' digest.
+
+    Raises :class:`LabError` if the disk refuses; the checkpoint that was there is then still there.
+    """
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    card = replace(card, sha256=sha256(content).hexdigest())
+    path = folder / card.dataset / card.name
+    write_atomically(weights_path(path), content)
+    write_atomically(card_path(path), json.dumps(asdict(card), indent=1, sort_keys=True).encode() + b"\n")
+    return card
+
+
+def card_path(path: Path) -> Path:
+    """<dataset>/<name> to its card; names contain dots, so suffixes are appended."""
+    return path.with_name(path.name + ".json")
+
+
+def weights_path(path: Path) -> Path:
+    """<dataset>/<name> to its weights."""
+    return path.with_name(path.name + ".safetensors")
+
+
+def load_card(folder: Path, dataset: str, name: str) -> CheckpointCard:
+    """The card of a checkpoint. Raises :class:`LabError` if it is missing, damaged or not this checkpoint's."""
+    for word in (dataset, name):
+        if not NAME.fullmatch(word):
+            raise LabError(f"{word!r} is not a checkpoint's name: lower-case letters, digits, _, . and - only.")
+    path = card_path(folder / dataset / name)
+    if not path.is_file():
+        raise LabError(f"There is no checkpoint {dataset}/{name} in {folder}.")
+    card = _parse_card(read_limited(path, LARGEST_CARD))
+    if card is None or (card.dataset, card.name) != (dataset, name):
+        raise LabError(f"The card {path} is damaged. {REMEDY} {dataset}/{name}.")
+    return card
+
+
+def _parse_card(content: bytes) -> CheckpointCard | None:
+    """The card, or None where the JSON is not one."""
+    try:
+        values = json.loads(content)
+        if not isinstance(values, dict) or set(values) != {field.name for field in fields(CheckpointCard)}:
+            return None
+        shapes = tuple((int(c), int(h), int(w)) for c, h, w in values.pop("view_shapes"))
+        card = CheckpointCard(view_shapes=shapes, **values)
+        return card if _has_legal_values(card) else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _has_legal_values(card: CheckpointCard) -> bool:
+    return (
+        card.kind in ("model", "attacker")
+        and all(isinstance(text, str) for text in (card.model, card.protocol, card.command, card.created))
+        and isinstance(card.n_clusters, int)
+        and 2 <= card.n_clusters <= 10_000
+        and 1 <= len(card.view_shapes) <= 64
+        and all(1 <= side <= 4096 for shape in card.view_shapes for side in shape)
+        and isinstance(card.recipe, dict)
+        and isinstance(card.scores, dict)
+        and isinstance(card.sha256, str)
+    )
+
+
+def load_weights(folder: Path, card: CheckpointCard) -> dict[str, Tensor]:
+    """The weights of a card. Raises :class:`LabError` if they are missing, truncated or changed by one byte."""
+    path = weights_path(folder / card.dataset / card.name)
+    if not path.is_file():
+        raise LabError(f"The weights {path} are missing. {REMEDY} {card.dataset}/{card.name}.")
+    content = read_limited(path, LARGEST_WEIGHTS)
+    if sha256(content).hexdigest() != card.sha256:
+        raise LabError(f"The weights {path} are damaged: their digest is not the card's. {REMEDY} {reference(card)}.")
+    try:
+        return dict(load(content))
+    except SafetensorError as error:
+        raise LabError(f"The weights {path} are not safetensors. {REMEDY} {reference(card)}.") from error
+
+
+def load_into(network: Any, folder: Path, card: CheckpointCard) -> None:
+    """Put a card's weights into a network of its shape, strictly. Raises :class:`LabError` if they do not fit."""
+    try:
+        network.load_state_dict(load_weights(folder, card), strict=True)
+    except RuntimeError as error:
+        raise LabError(
+            f"The weights of {card.dataset}/{card.name} do not fit the network its card describes. "
+            f"{REMEDY} {reference(card)}."
+        ) from error
+
+
+def reference(card: CheckpointCard) -> str:
+    """What to write after ``python -m core train`` to make a checkpoint like this one."""
+    return card.command.removeprefix("python -m core train ") or f"{card.dataset}/{card.name}"
+
+
+def find_cards(folder: Path) -> tuple[tuple[CheckpointCard, ...], tuple[str, ...]]:
+    """Every readable card below ``folder`` in order of name, and a sentence for each that is not."""
+    cards, problems = [], []
+    for path in sorted(folder.glob("*/*.json")):
+        try:
+            cards.append(load_card(folder, path.parent.name, path.name.removesuffix(".json")))
+        except LabError as error:
+            problems.append(str(error))
+    return tuple(cards), tuple(problems)

@@ -1,0 +1,21 @@
+"""Data sets by name: ``DATASETS.make(name, root=None)`` builds one, ``DATASET_FACTS[name]`` describes it."""
+
+from core.data import noisy, patched, people, regdb
+from core.data.facts import DATASET_FACTS, DatasetFacts
+from core.registry import Registry
+from core.types import MultiViewDataset
+
+DATASETS: Registry[MultiViewDataset] = Registry(
+    "data set",
+    {
+        "noisy_digits": noisy.noisy_digits,
+        "patched_digits": patched.patched_digits,
+        "synthetic_people": people.synthetic_people,
+        "noisy_mnist": noisy.noisy_mnist,
+        "noisy_fashion": noisy.noisy_fashion,
+        "patched_mnist": patched.patched_mnist,
+        "regdb": regdb.regdb,
+    },
+)
+
+__all__ = ["DATASETS", "DATASET_FACTS", "DatasetFacts"]

@@ -1,0 +1,120 @@
+"""What is known of each data set without building it: for pickers, lists and documents."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Origin = Literal["embedded", "downloaded", "brought"]
+
+DIGIT_NAMES = tuple(str(digit) for digit in range(10))
+FASHION_NAMES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+PATCHED_NAMES = DIGIT_NAMES[:3]
+NOISY_VIEWS = ("original", "noisy partner")
+PATCHED_VIEWS = ("top centre-left patch", "top centre-right patch", "inner upper-left patch")
+PEOPLE_VIEWS = ("visible", "thermal")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFacts:
+    """Static facts of one data set; they agree with what its factory builds."""
+
+    title: str
+    sentence: str  # what a sample is
+    source: str  # where the pictures come from, and under which terms
+    origin: Origin  # embedded: works offline; downloaded: on first use; brought: by the user
+    epsilon: float  # the paper's budget (Huang et al. 2024), linf on [0, 1]; a stand-in takes its sibling's
+    samples: int
+    class_names: tuple[str, ...]
+    view_names: tuple[str, ...]
+    view_shapes: tuple[tuple[int, int, int], ...]  # (C, H, W) of each view
+
+
+DATASET_FACTS: dict[str, DatasetFacts] = {
+    "noisy_digits": DatasetFacts(
+        title="NoisyDigits",
+        sentence="A small handwritten digit, and another picture of the same digit under Gaussian noise.",
+        source="scikit-learn's digits (UCI, 1,797 real scans), enlarged from 8x8; built as NoisyMNIST is",
+        origin="embedded",
+        epsilon=0.3,
+        samples=1797,
+        class_names=DIGIT_NAMES,
+        view_names=NOISY_VIEWS,
+        view_shapes=((1, 28, 28),) * 2,
+    ),
+    "patched_digits": DatasetFacts(
+        title="PatchedDigits",
+        sentence="Three patches of one small handwritten 0, 1 or 2.",
+        source="scikit-learn's digits (UCI, 537 real scans), enlarged from 8x8; built as PatchedMNIST is",
+        origin="embedded",
+        epsilon=0.3,
+        samples=537,
+        class_names=PATCHED_NAMES,
+        view_names=PATCHED_VIEWS,
+        view_shapes=((1, 28, 28),) * 3,
+    ),
+    "synthetic_people": DatasetFacts(
+        title="Synthetic people",
+        sentence="A person seen by a visible and a thermal camera at once; synthetic, not photographed.",
+        source="drawn by this lab's own code, to stand in for RegDB",
+        origin="embedded",
+        epsilon=0.2,
+        samples=800,
+        class_names=tuple(f"person {number}" for number in range(1, 11)),
+        view_names=PEOPLE_VIEWS,
+        view_shapes=((3, 64, 32),) * 2,
+    ),
+    "noisy_mnist": DatasetFacts(
+        title="NoisyMNIST",
+        sentence="A handwritten digit, and another picture of the same digit under Gaussian noise.",
+        source="MNIST (LeCun, Cortes, Burges), train and test part together",
+        origin="downloaded",
+        epsilon=0.3,
+        samples=70_000,
+        class_names=DIGIT_NAMES,
+        view_names=NOISY_VIEWS,
+        view_shapes=((1, 28, 28),) * 2,
+    ),
+    "noisy_fashion": DatasetFacts(
+        title="NoisyFashion",
+        sentence="A piece of clothing, and another picture of the same kind under Gaussian noise.",
+        source="Fashion-MNIST (Xiao, Rasul, Vollgraf; MIT licence), train and test part together",
+        origin="downloaded",
+        epsilon=0.15,
+        samples=70_000,
+        class_names=FASHION_NAMES,
+        view_names=NOISY_VIEWS,
+        view_shapes=((1, 28, 28),) * 2,
+    ),
+    "patched_mnist": DatasetFacts(
+        title="PatchedMNIST",
+        sentence="Three patches of one handwritten 0, 1 or 2.",
+        source="MNIST (LeCun, Cortes, Burges), the digits 0, 1 and 2 of train and test part together",
+        origin="downloaded",
+        epsilon=0.3,
+        samples=21_770,
+        class_names=PATCHED_NAMES,
+        view_names=PATCHED_VIEWS,
+        view_shapes=((1, 28, 28),) * 3,
+    ),
+    "regdb": DatasetFacts(
+        title="RegDB",
+        sentence="A person seen by a visible and a thermal camera at once; 50 people, our reading of the paper.",
+        source="RegDB (Nguyen et al., Dongguk University), brought by you under its own licence",
+        origin="brought",
+        epsilon=0.2,
+        samples=5000,
+        class_names=tuple(f"person {number}" for number in range(1, 51)),
+        view_names=PEOPLE_VIEWS,
+        view_shapes=((3, 128, 64),) * 2,
+    ),
+}

@@ -1,0 +1,66 @@
+"""Scores over ε, as a Plotly figure."""
+
+from collections.abc import Callable
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.figures import theme, words
+from core.records import AttackScores, SweepReport
+
+Read = Callable[[AttackScores], float]
+
+PANELS: tuple[tuple[str, Read], ...] = (
+    ("ACC, frozen matching", lambda scores: scores.frozen.accuracy),
+    ("NMI", lambda scores: scores.frozen.nmi),
+    ("ARI", lambda scores: scores.frozen.ari),
+    ("Share that changed cluster", lambda scores: scores.changed),
+)
+
+
+def sweep_curves(report: SweepReport) -> go.Figure:
+    """ACC, NMI, ARI and the changed share over ε, the attack and its controls in every panel."""
+    figure = make_subplots(rows=1, cols=len(PANELS), subplot_titles=[title for title, _ in PANELS])
+    for column, (_, read) in enumerate(PANELS, start=1):
+        for state, points in _states(report).items():
+            figure.add_trace(_line(report, state, points, read, first=column == 1), row=1, col=column)
+    figure.update_xaxes(title_text="ε", range=[0, report.spec.attack.epsilon * 1.02], showgrid=False)
+    figure.update_yaxes(range=[-0.03, 1.03], tickvals=[0, 0.25, 0.5, 0.75, 1], gridcolor="rgba(128,128,128,0.25)")
+    figure.update_layout(
+        height=300,
+        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        font={"family": theme.FONT, "size": 14},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.28, "x": 0},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hovermode="x unified",
+    )
+    return figure
+
+
+def _states(report: SweepReport) -> dict[str, list[tuple[float, AttackScores]]]:
+    """The points (ε, scores) of the attack and of each control."""
+    states = {"attack": [(frame.epsilon, frame.scores) for frame in report.frames]}
+    for frame in report.frames:
+        for name, scores in frame.controls.items():
+            if name != report.spec.attack.attack:
+                states.setdefault(name, []).append((frame.epsilon, scores))
+    return states
+
+
+def _line(
+    report: SweepReport, state: str, points: list[tuple[float, AttackScores]], read: Read, *, first: bool
+) -> go.Scatter:
+    style = theme.line_styles()[state]
+    attack = words.attack_name(report.spec.attack.attack)
+    return go.Scatter(
+        x=[epsilon for epsilon, _ in points],
+        y=[read(scores) for _, scores in points],
+        name=attack if state == "attack" else f"Control: {words.attack_name(state).lower()}",
+        mode="lines+markers",
+        line={"color": style["color"], "dash": style["dash"], "width": 2.5 if state == "attack" else 1.8},
+        marker={"symbol": style["symbol"], "size": 7, "color": style["color"]},
+        legendgroup=state,
+        showlegend=first,
+        hovertemplate="%{y:.3f}",
+    )

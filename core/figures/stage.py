@@ -1,0 +1,189 @@
+"""A sweep and its map as one buffer for the browser's stage, where ε is then scrubbed without asking us again.
+
+Layout: uint32 (little endian) length of the header, the header (JSON, UTF-8, padded with spaces to 8 bytes), the
+arrays one after the other, each padded to 8 bytes. The header's ``arrays`` gives dtype, shape and offset of each.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.figures import theme, words
+from core.records import AttackScores, Frame, Integers, MapRecord, SweepReport
+
+MAX_SHOWN = 48  # samples in the picture strip
+MIN_SHOWN = 6
+PICTURE_BYTES = 1_500_000  # of all shown pictures; fewer samples are shown where pictures are large
+THUMB_BYTES = 500_000  # of one clean picture of every sample, for the map's hover; left out above
+MAP_LABELS = {
+    "pca": "PCA of the hidden layer, fitted on clean samples",
+    "umap": "UMAP of clean samples; attacked ones placed by nearest neighbours (approximate)",
+}
+ALIGN = 8
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def pack(
+    report: SweepReport,
+    map_record: MapRecord,
+    *,
+    view_names: Sequence[str],
+    start: float | None = None,
+    attacker: str = "",
+) -> bytes:
+    """The stage's buffer. ``start`` is the ε to open at, ``attacker`` says what the attacker was trained on."""
+    shown = shown_samples(report)
+    pictures, picture_header = _pictures(report, shown)
+    arrays = {**pictures, **_clusters(report), **_map(map_record)}
+    header = {
+        "id": f"{report.spec.digest[:16]}-{len(report.frames)}-{map_record.method}",
+        "total": report.spec.points,
+        "epsilons": [round(e, 6) for e in report.spec.epsilons],
+        "start": start,
+        "attack": words.attack_name(report.spec.attack.attack),
+        "views": list(view_names),
+        "attacked": list(report.spec.attack.views or range(len(view_names))),
+        "classes": list(report.subject.class_names),
+        "clusters": list(report.subject.cluster_names),
+        "columns": matched_columns(report.subject.matching, len(report.subject.class_names)),
+        "shown": shown.tolist(),
+        "index": report.subject.index.tolist(),
+        "verdicts": [words.verdict(report, frame) for frame in report.frames],
+        "table": [_table(report, frame) for frame in report.frames],
+        "lines": _lines(report),
+        "map": MAP_LABELS.get(map_record.method, map_record.method),
+        "protocol": words.protocol(report.spec, report.subject.card_digest, attacker),
+        "command": words.command(report.spec),
+        "roles": theme.role_colors(),
+        "palette": list(theme.CLUSTERS),
+        "diverging": list(theme.DIVERGING),
+        **picture_header,
+    }
+    return _join(header, arrays)
+
+
+def shown_samples(report: SweepReport) -> Integers:
+    """Rows of the samples whose pictures travel: the first of the random draw, those that move first in front.
+
+    Samples that moved keep their place while a sweep grows, because later ones only join behind them.
+    """
+    values_each = sum(view[0].size for view in report.frames[0].views) * report.spec.points
+    count = min(MAX_SHOWN, max(MIN_SHOWN, PICTURE_BYTES // values_each), len(report.subject.labels))
+    return np.argsort(first_moves(report)[:count], kind="stable").astype(np.int64)
+
+
+def first_moves(report: SweepReport) -> Integers:
+    """The first frame in which each sample's cluster differs from the clean one, (N,); ``points`` for never."""
+    moved = np.stack([frame.clusters != report.frames[0].clusters for frame in report.frames])  # (F, N)
+    return np.where(moved.any(axis=0), moved.argmax(axis=0), report.spec.points).astype(np.int64)
+
+
+def matched_columns(matching: Integers, n_classes: int) -> list[int]:
+    """The clusters in the order of the labels they match, unmatched ones last: a right diagonal."""
+    return [int(k) for k in np.argsort(np.where(matching < 0, n_classes, matching), kind="stable")]
+
+
+def _pictures(report: SweepReport, shown: Integers) -> tuple[Arrays, dict[str, Any]]:
+    """Clean pictures (S, C, H, W) uint8 and perturbations (F - 1, S, C, H, W) int8 of each view.
+
+    Perturbations have a scale of their own, because a small ε is lost between two of 256 grey values.
+    """
+    clean, later = report.frames[0].views, report.frames[1:]
+    deltas = [
+        np.stack([frame.views[v][shown] - clean[v][shown] for frame in later]) if later else np.zeros((0, 1))
+        for v in range(len(clean))
+    ]
+    scale = max((float(np.abs(d).max(initial=0.0)) for d in deltas), default=0.0) / 127 or 1.0
+    arrays: Arrays = {}
+    for v, view in enumerate(clean):
+        arrays[f"clean{v}"] = _bytes_of(view[shown])
+        arrays[f"delta{v}"] = np.rint(deltas[v] / scale).astype(np.int8)
+    if clean[0].size <= THUMB_BYTES:
+        arrays["thumbs"] = _bytes_of(clean[0])
+    header = {
+        "shapes": [list(view.shape[1:]) for view in clean],
+        "deltaScale": scale,
+        "reach": [_reach(report, frame) for frame in report.frames],
+    }
+    return arrays, header
+
+
+def _reach(report: SweepReport, frame: Frame) -> float:
+    """Where the perturbation's colour scale ends: ε where ε limits every pixel, else the largest change."""
+    return frame.epsilon if report.spec.attack.norm == "linf" else max(frame.scores.linf)
+
+
+def _bytes_of(pictures: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.rint(np.clip(pictures, 0, 1) * 255).astype(np.uint8)
+
+
+def _clusters(report: SweepReport) -> Arrays:
+    return {
+        "labels": report.subject.labels.astype(np.uint8),
+        "assigned": np.stack([frame.clusters for frame in report.frames]).astype(np.uint8),  # (F, N)
+        "confidence": np.stack([_bytes_of(frame.confidence) for frame in report.frames]),  # (F, N)
+    }
+
+
+def _map(record: MapRecord) -> Arrays:
+    """Coordinates (F, N, 2) and (M, 2) as uint16 across the box that holds them all."""
+    everything = np.concatenate([record.points.reshape(-1, 2), record.reference])
+    low = everything.min(axis=0)
+    span = np.maximum(everything.max(axis=0) - low, 1e-9)
+    return {
+        "points": np.rint((record.points - low) / span * 65535).astype(np.uint16),
+        "reference": np.rint((record.reference - low) / span * 65535).astype(np.uint16),
+        "referenceClusters": record.reference_clusters.astype(np.uint8),
+    }
+
+
+def _table(report: SweepReport, frame: Frame) -> list[dict[str, Any]]:
+    """The rows of numbers at one ε: clean, the attack, its controls."""
+    attack = report.spec.attack.attack
+    rows = [_row("clean", "Clean", report.frames[0].scores)]
+    if frame is not report.frames[0]:
+        rows.append(_row("attack", words.attack_name(attack), frame.scores))
+        rows += [
+            _row(name, f"Control: {words.attack_name(name).lower()}", scores)
+            for name, scores in frame.controls.items()
+            if name != attack
+        ]
+    return rows
+
+
+def _row(role: str, name: str, scores: AttackScores) -> dict[str, Any]:
+    numbers = [scores.frozen.accuracy, scores.rematched.accuracy, scores.frozen.nmi, scores.frozen.ari]
+    cells = [*(f"{number:.3f}" for number in numbers), f"{scores.changed:.0%}"]
+    cells += [" / ".join(f"{value:.3f}" for value in scores.linf), " / ".join(f"{value:.2f}" for value in scores.l2)]
+    return {"role": role, "name": name, "cells": cells}
+
+
+def _lines(report: SweepReport) -> list[dict[str, Any]]:
+    """ACC over ε: the attack with both matchings, and each control, for the small curve."""
+    attack = report.spec.attack.attack
+    frames = report.frames
+    lines = [
+        {"role": "attack", "name": "frozen", "values": [f.scores.frozen.accuracy for f in frames]},
+        {"role": "rematched", "name": "re-matched", "values": [f.scores.rematched.accuracy for f in frames]},
+    ]
+    for name in frames[0].controls:
+        if name != attack:
+            values = [f.controls[name].frozen.accuracy for f in frames]
+            lines.append({"role": name, "name": words.attack_name(name), "values": values})
+    return lines
+
+
+def _join(header: dict[str, Any], arrays: Arrays) -> bytes:
+    blobs, places, offset = [], {}, 0
+    for name, array in arrays.items():
+        blob = np.ascontiguousarray(array).tobytes()
+        places[name] = {"dtype": array.dtype.name, "shape": list(array.shape), "offset": offset}
+        blobs.append(blob + bytes(-len(blob) % ALIGN))
+        offset += len(blobs[-1])
+    text = json.dumps({**header, "arrays": places}, allow_nan=False).encode()
+    text += b" " * (-(4 + len(text)) % ALIGN)
+    return len(text).to_bytes(4, "little") + text + b"".join(blobs)

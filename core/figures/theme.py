@@ -1,0 +1,50 @@
+"""The only colours of the lab. Roles keep their colour on every screen; clusters use a palette safe for colour-blind eyes."""
+
+from typing import Any
+
+# Okabe and Ito's blue, vermilion and bluish green, darkened or lightened until they read at 4.5:1 on each background.
+ROLES_LIGHT = {"clean": "#0072B2", "adversarial": "#C24E00", "defended": "#007A5A", "neutral": "#6B7280"}
+ROLES_DARK = {"clean": "#5AB2EA", "adversarial": "#FF8B4A", "defended": "#33C9A0", "neutral": "#9CA3AF"}
+
+# petroff10 (Petroff 2021, arXiv 2107.02270), ten colours told apart with any colour vision.
+CLUSTERS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
+
+# Signed perturbations, from -ε to +ε; the middle, no change, is white.
+DIVERGING = ("#0b3c6f", "#2f79b5", "#9ac8e0", "#ffffff", "#f6b293", "#cf4f3f", "#7a0f22")
+
+FONT = "Source Sans, sans-serif"
+
+
+def role_colors() -> dict[str, dict[str, str]]:
+    """The role colours by background, as the browser components get them."""
+    return {"light": ROLES_LIGHT, "dark": ROLES_DARK}
+
+
+def cluster_color(cluster: int) -> str:
+    """The colour of a cluster; past ten clusters the palette starts again."""
+    return CLUSTERS[cluster % len(CLUSTERS)]
+
+
+def line_styles() -> dict[str, dict[str, Any]]:
+    """How each state of the samples is drawn as a line, in Plotly's words: colour, dash and marker all differ.
+
+    One set for light and dark: these colours reach 3:1 on both backgrounds.
+    """
+    return {
+        "attack": {"color": "#DB5E0B", "dash": "solid", "symbol": "circle"},
+        "clean": {"color": "#2087C7", "dash": "dash", "symbol": "line-ew"},
+        "noise": {"color": "#848B96", "dash": "solid", "symbol": "square"},
+        "untrained_generator": {"color": "#848B96", "dash": "dot", "symbol": "triangle-up"},
+        "defended": {"color": "#0C9A75", "dash": "solid", "symbol": "diamond"},
+    }

@@ -1,0 +1,187 @@
+"""A record in words: names for the screen, the verdict, the protocol line, the command that repeats it, the CSV."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+
+from core.records import AttackScores, AttackSpec, CheckpointCard, Frame, SweepReport, SweepSpec
+
+ATTACK_NAMES = {
+    "noise": "Signed noise",
+    "untrained_generator": "Untrained generator",
+    "fgsm": "FGSM",
+    "pgd": "PGD",
+    "gan": "GAN",
+}
+ATTACK_SENTENCES = {
+    "noise": "Every pixel moves by +ε or −ε at random. A control: it knows nothing of the model.",
+    "untrained_generator": "A generator network that was never trained. A control: what its architecture alone does.",
+    "fgsm": "One step of size ε along the sign of the gradient. Needs the model's weights.",
+    "pgd": "Many small gradient steps, each held within ε. The strongest attack here; needs the model's weights.",
+    "gan": "A generator trained against this model, the attack of the paper. One pass, no gradient at attack time.",
+}
+OBJECTIVE_NAMES = {
+    "both": "Both, weighted as in the paper",
+    "complementarity": "Complementarity: each view's embedding moves",
+    "consistency": "Consistency: the consensus of the views moves",
+    "assignment": "Assignment: away from the clean cluster",
+}
+MODEL_NAMES = {
+    "eamc": "EAMC",
+    "simvc": "SiMVC",
+    "comvc": "CoMVC",
+    "multi_vae": "Multi-VAE",
+    "aecoddc": "AECoDDC",
+    "infoddc": "InfoDDC",
+    "sem": "SEM",
+    "cl_mvc": "CL-MVC",
+    "ar_dmvc": "AR-DMVC",
+    "ar_dmvc_am": "AR-DMVC-AM",
+}
+GRADIENT_ATTACKS = ("fgsm", "pgd")
+
+
+def attack_name(attack: str) -> str:
+    """The attack's name for the screen."""
+    return ATTACK_NAMES.get(attack, attack.replace("_", " ").capitalize())
+
+
+def attack_sentence(attack: str) -> str:
+    """What the attack does, in one or two plain sentences."""
+    return ATTACK_SENTENCES.get(attack, "")
+
+
+def objective_name(objective: str) -> str:
+    """What an attack tries to do, for the screen."""
+    return OBJECTIVE_NAMES.get(objective, objective.replace("_", " ").capitalize())
+
+
+def model_name(name: str) -> str:
+    """A checkpoint's name for the screen: ``"cl_mvc.released"`` is "CL-MVC (released)"."""
+    stem, _, protocol = name.partition(".")
+    label = MODEL_NAMES.get(stem, stem.replace("_", " "))
+    return f"{label} ({protocol})" if protocol else label
+
+
+def epsilon_text(epsilon: float) -> str:
+    """ε with up to three decimals and no trailing zeros beyond the second: 0.20, 0.025, 0."""
+    if epsilon == 0:
+        return "0"
+    text = f"{epsilon:.3f}"
+    return text[:-1] if text.endswith("0") else text
+
+
+def _change(before: float, after: float) -> str:
+    """ "fell from 0.91 to 0.13", at the two decimals shown."""
+    old, new = f"{before:.2f}", f"{after:.2f}"
+    if old == new:
+        return f"stayed at {old}"
+    return f"{'fell' if after < before else 'rose'} from {old} to {new}"
+
+
+def _controls_sentence(attack: str, frame: Frame) -> str:
+    parts = [
+        f"{attack_name(name)} of the same size: {scores.frozen.accuracy:.2f}"
+        if name == "noise"
+        else f"{attack_name(name)}: {scores.frozen.accuracy:.2f}"
+        for name, scores in frame.controls.items()
+        if name != attack
+    ]
+    return f" {'; '.join(parts)}." if parts else ""
+
+
+def verdict(report: SweepReport, frame: Frame) -> str:
+    """What happened at this ε, in a sentence or two. ACC is with the matching frozen on the clean samples."""
+    samples, clean = len(frame.clusters), report.frames[0].scores.frozen.accuracy
+    attack = report.spec.attack.attack
+    if frame is report.frames[0]:
+        lead = "No attack yet" if len(report.frames) == 1 else "At ε = 0 nothing is changed"
+        return f"{lead}: on {samples} held-out samples the clusters agree with the labels at ACC {clean:.2f}."
+    moved = int((frame.clusters != report.frames[0].clusters).sum())
+    start = f"At ε = {epsilon_text(frame.epsilon)}, {attack_name(attack)} moved "
+    what = "no sample" if moved == 0 else f"{moved} of {samples} samples"
+    change = _change(clean, frame.scores.frozen.accuracy)
+    return f"{start}{what} to another cluster; ACC {change}.{_controls_sentence(attack, frame)}"
+
+
+def protocol(spec: SweepSpec, card_digest: str, attacker: str = "") -> str:
+    """Everything a number depends on, on one line."""
+    attack = spec.attack
+    views = "all views" if attack.views is None else f"view {', '.join(str(v + 1) for v in attack.views)} only"
+    norm = {"linf": "L∞", "l2": "L2"}[attack.norm]
+    parts = [
+        f"{attack.samples} samples of the held-out half",
+        f"{attack_name(attack.attack)} on {views}",
+        f"{norm} budget ε ≤ {epsilon_text(attack.epsilon)}, pixels 0 to 1",
+    ]
+    if attack.attack == "pgd":
+        parts.append(f"{attack.steps} steps")
+    if attack.attack in GRADIENT_ATTACKS:
+        parts.append(f"objective {attack.objective}")
+    if attack.attack == "gan":
+        parts.append(attacker or "which samples trained the attacker is not recorded")
+    parts += [
+        f"seed {attack.seed}",
+        "target in evaluation mode" if attack.target_mode == "eval" else "target in training mode (released protocol)",
+        "matching found on the clean samples (frozen) and found again (re-matched)",
+        f"weights {card_digest[:8]}",
+    ]
+    return " · ".join(parts)
+
+
+def attacker_sentence(card: CheckpointCard | None) -> str:
+    """Which data trained the attacker, for the protocol line; empty where there is none."""
+    if card is None:
+        return ""
+    half = {"train": "the training half", "held_out": "the attacked half itself (transductive)"}
+    part = half.get(str(card.recipe.get("trained_on")), "an unrecorded part")
+    budget = f" at ε = {card.recipe['epsilon']:g}" if "epsilon" in card.recipe else ""
+    return f"attacker trained on {part}, {card.samples:,} samples{budget}"
+
+
+def command(spec: SweepSpec) -> str:
+    """The command line that repeats this sweep."""
+    attack = spec.attack
+    words = [f"python -m core sweep {attack.dataset}/{attack.model} --attack {attack.attack}"]
+    words += [f"--epsilon {attack.epsilon:g} --samples {attack.samples} --seed {attack.seed}"]
+    words += _optional_arguments(attack)
+    return " ".join([*words, f"--points {spec.points}"])
+
+
+def _optional_arguments(attack: AttackSpec) -> Iterator[str]:
+    if attack.views is not None:
+        yield f"--views {','.join(map(str, attack.views))}"
+    if attack.attack == "pgd":
+        yield f"--steps {attack.steps}"
+    if attack.attack in GRADIENT_ATTACKS:
+        yield f"--objective {attack.objective}"
+    if attack.norm != "linf":
+        yield f"--norm {attack.norm}"
+    if attack.target_mode != "eval":
+        yield f"--target-mode {attack.target_mode}"
+
+
+def sweep_csv(report: SweepReport, attacker: str = "") -> str:
+    """Every score of every state at every ε; the first lines say under which protocol."""
+    out = io.StringIO()
+    out.write(f"# {protocol(report.spec, report.subject.card_digest, attacker)}\n# {command(report.spec)}\n")
+    views = range(len(report.frames[0].views))
+    head = ["epsilon", "state", "acc_frozen", "acc_rematched", "nmi", "ari", "changed"]
+    head += [f"linf_view{v + 1}" for v in views] + [f"l2_view{v + 1}" for v in views]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    for frame in report.frames:
+        states = {report.spec.attack.attack: frame.scores, **frame.controls}
+        for state, scores in states.items():
+            writer.writerow([_number(frame.epsilon), state, *map(_number, _flat(scores))])
+    return out.getvalue()
+
+
+def _flat(scores: AttackScores) -> list[float]:
+    frozen, again = scores.frozen, scores.rematched
+    return [frozen.accuracy, again.accuracy, frozen.nmi, frozen.ari, scores.changed, *scores.linf, *scores.l2]
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"

@@ -1,0 +1,123 @@
+"""From tensors to records: what a model says of samples, as frames of a report."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from core.attacks.base import Attack, Budget, TargetMode, frozen
+from core.errors import LabError
+from core.metrics import attack_scores, match, score
+from core.models.base import ClusteringModel
+from core.records import AttackScores, Frame, Scores, Subject
+from core.types import Encoding, MultiViewDataset, Views
+
+CHUNK = 128  # samples a forward pass; in training mode, the released code's batch of 100
+RELEASED_CHUNK = 100
+
+
+def chunk_size(mode: TargetMode) -> int:
+    """How many samples pass the model at once: in training mode the batch is part of the result."""
+    return RELEASED_CHUNK if mode == "train" else CHUNK
+
+
+def encode(model: ClusteringModel, views: Views, mode: TargetMode = "eval") -> Encoding:
+    """The encoding of all samples V x (N, C, H, W), without gradients, in chunks. ``embeddings`` is left empty."""
+    parts = []
+    with frozen(model, training=mode == "train"), torch.inference_mode():
+        for chunk in chunks(views, chunk_size(mode)):
+            parts.append(model.encode(chunk))
+    return Encoding(
+        (),
+        torch.cat([part.fused for part in parts]),
+        torch.cat([part.hidden for part in parts]),
+        torch.cat([part.probs for part in parts]),
+    )
+
+
+def chunks(views: Views, size: int) -> Iterator[Views]:
+    """Consecutive pieces of at most ``size`` samples; a last piece of one sample joins the one before it.
+
+    A single sample would have no batch statistics in training mode.
+    """
+    n_samples = len(views[0])
+    starts = list(range(0, n_samples, size))
+    if len(starts) > 1 and n_samples - starts[-1] == 1:
+        starts.pop()
+    for start, end in zip(starts, [*starts[1:], n_samples], strict=True):
+        yield tuple(view[start:end] for view in views)
+
+
+def attack_in_chunks(
+    attack: Attack, model: ClusteringModel, views: Views, budget: Budget, *, seed: int
+) -> Iterator[tuple[float, Views]]:
+    """Run an attack piece by piece; yields (share done, views so far) after every step of every piece.
+
+    Each call draws from a new generator with ``seed``, so that two budgets differ by their scale alone.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    pieces = list(chunks(views, chunk_size(attack.target_mode)))
+    n_steps = getattr(attack, "n_steps", 1)
+    done: list[Views] = []
+    for i, piece in enumerate(pieces):
+        last = piece
+        for j, step in enumerate(attack.steps(model, piece, budget, generator=generator), start=1):
+            last = step.views
+            yield (i + j / n_steps) / len(pieces), ()
+        done.append(last)
+    yield 1.0, tuple(torch.cat(parts) for parts in zip(*done, strict=True))
+
+
+def clean_scores(model: ClusteringModel, data: MultiViewDataset) -> Scores:
+    """How the model's clusters agree with the labels of a data set."""
+    clusters = encode(model, data.views).clusters
+    return score(data.labels.cpu().numpy(), clusters.cpu().numpy())
+
+
+def make_subject(data: MultiViewDataset, encoding: Encoding, n_clusters: int, card_digest: str) -> Subject:
+    """The samples under attack, with the matching found on their clean encoding."""
+    labels = data.labels.cpu().numpy()
+    clusters = encoding.clusters.cpu().numpy()
+    return Subject(
+        index=data.index.cpu().numpy(),
+        labels=labels,
+        class_names=data.class_names,
+        n_clusters=n_clusters,
+        matching=match(labels, clusters, n_clusters=n_clusters, n_labels=len(data.class_names)),
+        card_digest=card_digest,
+    )
+
+
+def make_frame(
+    subject: Subject,
+    clean: Frame | None,
+    views: Views,
+    encoding: Encoding,
+    *,
+    epsilon: float,
+    controls: dict[str, AttackScores] | None = None,
+    seconds: float = 0.0,
+) -> Frame:
+    """The samples in one state; without ``clean`` it is the clean frame itself."""
+    arrays = tuple(view.cpu().numpy() for view in views)
+    clusters = encoding.clusters.cpu().numpy()
+    if not np.isfinite(encoding.probs.sum().item()):
+        raise LabError("The model's probabilities are not numbers; train it again.")
+    return Frame(
+        epsilon=epsilon,
+        views=arrays,
+        clusters=clusters,
+        confidence=encoding.probs.amax(dim=1).cpu().numpy(),
+        hidden=encoding.hidden.cpu().numpy(),
+        scores=attack_scores(
+            subject.labels,
+            clusters if clean is None else clean.clusters,
+            clusters,
+            subject.matching,
+            arrays if clean is None else clean.views,
+            arrays,
+            n_labels=len(subject.class_names),
+        ),
+        controls=controls or {},
+        seconds=seconds,
+    )

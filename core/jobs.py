@@ -1,0 +1,209 @@
+"""Long work in the background: one worker, a visible queue, equal work done once, cancelled within a step.
+
+Work is an iterator that yields better and better results, as :meth:`core.lab.Lab.sweep` does. The newest is kept
+and may be read at any moment. Cancelling closes the iterator between two of its yields.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from core.errors import LabError
+
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+KEEP = 12  # ended jobs whose results stay readable
+MESSAGE_LENGTH = 200
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobView:
+    """A job at one moment, as a page sees it."""
+
+    key: str
+    title: str
+    state: State
+    position: int  # how many jobs are before it: 0 while it runs
+    progress: float  # share of the work that is done, 0 to 1
+    seconds: float  # since it started
+    seconds_left: float | None  # estimate from the progress so far
+    latest: Any  # the newest result, None before the first
+    error: str  # a sentence, empty unless it failed
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in ("waiting", "running")
+
+
+@dataclass(eq=False)
+class _Job:
+    key: str
+    title: str
+    noun: str
+    start: Callable[[], Iterator[Any]]
+    measure: Callable[[Any], float]
+    owners: set[str]
+    state: State = "waiting"
+    progress: float = 0.0
+    latest: Any = None
+    error: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class JobQueue:
+    """Runs one job at a time on a daemon thread of its own, in order of submission. Safe to share by all sessions."""
+
+    def __init__(self, *, keep: int = KEEP) -> None:
+        self._keep = keep
+        self._jobs: OrderedDict[str, _Job] = OrderedDict()  # oldest use first
+        self._waiting: deque[_Job] = deque()
+        self._running: _Job | None = None
+        self._changed = threading.Condition()
+        self._worker: threading.Thread | None = None
+
+    def submit(
+        self,
+        key: str,
+        start: Callable[[], Iterator[Any]],
+        *,
+        owner: str,
+        title: str,
+        noun: str = "attack",
+        progress: Callable[[Any], float] = lambda result: 0.0,
+    ) -> JobView:
+        """Queue the work ``start()`` yields, or join the job of the same ``key`` that waits, runs or is done.
+
+        ``progress`` reads the share of the work that is done off a result; ``noun`` names the work in a failure.
+        """
+        with self._changed:
+            job = self._jobs.get(key)
+            if job is None or job.state in ("failed", "cancelled"):
+                job = _Job(key=key, title=title, noun=noun, start=start, measure=progress, owners=set())
+                self._jobs[key] = job
+                self._waiting.append(job)
+                self._ensure_worker()
+                self._changed.notify_all()
+            job.owners.add(owner)
+            return self._view(job)
+
+    def get(self, key: str) -> JobView | None:
+        """The job of that key, unless it was never submitted or has been forgotten."""
+        with self._changed:
+            job = self._jobs.get(key)
+            if job is not None:
+                self._jobs.move_to_end(key)
+            return None if job is None else self._view(job)
+
+    def active(self) -> tuple[JobView, ...]:
+        """The running job, then the waiting ones in order."""
+        with self._changed:
+            running = [] if self._running is None or self._running.stop.is_set() else [self._running]
+            return tuple(self._view(job) for job in [*running, *self._waiting])
+
+    def owns(self, key: str, owner: str) -> bool:
+        """Whether ``owner`` has asked for that job."""
+        with self._changed:
+            return key in self._jobs and owner in self._jobs[key].owners
+
+    def cancel(self, key: str, *, owner: str) -> None:
+        """Give the job up for ``owner``; it stops when nobody else wants it. What it yielded stays readable."""
+        with self._changed:
+            job = self._jobs.get(key)
+            if job is None or job.state not in ("waiting", "running"):
+                return
+            job.owners.discard(owner)
+            if job.owners:
+                return
+            if job.state == "waiting":
+                self._waiting.remove(job)
+            job.stop.set()
+            self._end(job, "cancelled")
+
+    def join(self, timeout: float) -> bool:
+        """Wait until nothing runs or waits; whether that happened within ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._running is None and not self._waiting, timeout)
+
+    def _ensure_worker(self) -> None:
+        if self._worker is None or not self._worker.is_alive():
+            self._worker = threading.Thread(target=self._work, name="lab-jobs", daemon=True)
+            self._worker.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._waiting))
+                job = self._running = self._waiting.popleft()
+                job.state, job.started = "running", time.monotonic()
+            self._run(job)
+            with self._changed:
+                self._running = None
+                self._changed.notify_all()
+
+    def _run(self, job: _Job) -> None:
+        results: Iterator[Any] = iter(())
+        try:
+            results = job.start()
+            for result in results:
+                with self._changed:
+                    if job.stop.is_set():
+                        break
+                    job.latest, job.progress = result, job.measure(result)
+            self._finish(job, "done")
+        except LabError as error:
+            self._finish(job, "failed", str(error))
+        except Exception as error:
+            log.exception("The %s failed: %s", job.noun, job.title)
+            self._finish(job, "failed", f"The {job.noun} failed: {_first_line(error)}")
+        finally:
+            close = getattr(results, "close", None)
+            if close is not None:
+                close()
+
+    def _finish(self, job: _Job, state: State, error: str = "") -> None:
+        with self._changed:
+            if not job.stop.is_set():  # a cancelled job has ended already
+                job.error = error
+                self._end(job, state)
+
+    def _end(self, job: _Job, state: State) -> None:
+        job.state, job.ended = state, time.monotonic()
+        ended = [key for key, other in self._jobs.items() if other.state not in ("waiting", "running")]
+        for key in ended[: max(0, len(ended) - self._keep)]:
+            del self._jobs[key]
+
+    def _view(self, job: _Job) -> JobView:
+        seconds = (job.ended or time.monotonic()) - job.started if job.started else 0.0
+        share = job.progress
+        left = seconds / share * (1 - share) if share > 0 and job.state == "running" else None
+        return JobView(
+            key=job.key,
+            title=job.title,
+            state=job.state,
+            position=self._position(job),
+            progress=share,
+            seconds=seconds,
+            seconds_left=left,
+            latest=job.latest,
+            error=job.error,
+        )
+
+    def _position(self, job: _Job) -> int:
+        if job not in self._waiting:
+            return 0
+        return self._waiting.index(job) + (self._running is not None)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    text = lines[0][:MESSAGE_LENGTH] if lines else type(error).__name__
+    return text if text.endswith(".") else f"{text}."

@@ -1,0 +1,227 @@
+"""The front door of pages and command line: specs go in, records come out."""
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.attacks import ATTACKS, OBJECTIVES
+from core.attacks.base import Attack, Budget, Norm, TargetMode
+from core.checkpoint_training import train_checkpoint
+from core.data import DATASET_FACTS, DATASETS, DatasetFacts
+from core.errors import LabError
+from core.frames import attack_in_chunks, clean_scores, encode, make_frame, make_subject
+from core.library import Library
+from core.models.base import ClusteringModel
+from core.projection import Projection, fit_pca, fit_umap
+from core.records import (
+    AttackReport,
+    AttackScores,
+    AttackSpec,
+    CheckpointCard,
+    EpochLog,
+    Frame,
+    MapRecord,
+    Scores,
+    Subject,
+    SweepReport,
+    SweepSpec,
+    TrainSpec,
+    digest,
+)
+from core.runtime import checkpoint_folder, find_device, run_folder
+from core.store import ResultStore
+from core.types import Encoding, MultiViewDataset, Views
+
+CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
+MAP_SAMPLES = 2000  # clean held-out samples that span a map
+UMAP_VERSION = 1  # part of a stored map's digest: raise it when the projection changes
+
+
+class Lab:
+    """Data sets, models and attackers by name, kept once loaded; safe to share between threads.
+
+    Folders default to the environment's (LAB_CHECKPOINTS, LAB_DATA, LAB_RUNS) or the project's own; the device
+    to the best there is. Every method raises :class:`LabError` with one sentence for what is not there.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoints: Path | None = None,
+        data: Path | None = None,
+        runs: Path | None = None,
+        device: str | None = None,
+        store: ResultStore | None = None,
+    ) -> None:
+        self.library = Library(checkpoints=checkpoint_folder(checkpoints), data=data, device=find_device(device))
+        self._runs = run_folder(runs)
+        self._store = store or ResultStore()
+
+    @property
+    def device(self) -> str:
+        """Where models run: "cpu" or "cuda"."""
+        return str(self.library.device)
+
+    def cards(self, kind: str = "model") -> tuple[CheckpointCard, ...]:
+        """Every readable checkpoint of a kind, "model" or "attacker"; the others are named by :meth:`problems`."""
+        return self.library.cards(kind)
+
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each checkpoint that cannot be read."""
+        return self.library.problems()
+
+    def dataset_facts(self, name: str) -> DatasetFacts:
+        """What is known of a data set without building it."""
+        DATASETS[name]
+        return DATASET_FACTS[name]
+
+    def attacks(self, dataset: str, model: str) -> tuple[str, ...]:
+        """The attacks that can run on a checkpoint: all of them, ``gan`` only with an attacker trained for it."""
+        trained = self.attacker(dataset, model) is not None
+        return tuple(name for name in ATTACKS if name != "gan" or trained)
+
+    def objectives(self) -> tuple[str, ...]:
+        """What FGSM and PGD can maximise."""
+        return tuple(OBJECTIVES)
+
+    def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
+        """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""
+        return self.library.attacker(self.library.card(dataset, model))
+
+    def evaluate(self, dataset: str, model: str) -> dict[str, Scores]:
+        """The clean scores of a checkpoint on all of the training part ("train") and the held-out part ("held_out")."""
+        network = self.library.model(self.library.card(dataset, model))
+        parts = zip(("train", "held_out"), self.library.parts(dataset), strict=True)
+        return {name: clean_scores(network, part) for name, part in parts}
+
+    def train(self, spec: TrainSpec, *, overwrite: bool = False) -> Generator[EpochLog, None, CheckpointCard]:
+        """Train a model or an attacker epoch by epoch, then publish it as a checkpoint, whose card is returned.
+
+        What was finished before, in an earlier process too, is not done again. A checkpoint that another
+        training made keeps its name unless ``overwrite``: the new one then takes a name with a digest.
+        """
+        return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite)
+
+    def attack(self, spec: AttackSpec) -> AttackReport:
+        """One attack at one ε."""
+        *_, report = self.sweep(SweepSpec(attack=spec, points=2))
+        return AttackReport(spec=spec, subject=report.subject, clean=report.frames[0], attacked=report.frames[-1])
+
+    def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
+        """One attack along ε: the clean frame at once, then a report after every step, with a frame more per ε."""
+        attack_spec = spec.attack
+        mode = _target_mode(attack_spec)
+        card = self.library.card(attack_spec.dataset, attack_spec.model)
+        attack = self._make_attack(attack_spec)
+        model = self.library.model(card)
+        samples = self._samples(attack_spec)
+        Budget(epsilon=0, views=attack_spec.views).covers(len(samples.views))
+        encoding = encode(model, samples.views, mode)
+        subject = make_subject(samples, encoding, card.n_clusters, card.sha256)
+        clean = make_frame(subject, None, samples.views, encoding, epsilon=0.0)
+        clean = replace(clean, controls=dict.fromkeys(CONTROLS, clean.scores))
+        report = SweepReport(spec=spec, subject=subject, frames=(clean,))
+        yield report
+        for i, epsilon in enumerate(spec.epsilons[1:]):
+            start = time.perf_counter()
+            budget = Budget(epsilon=epsilon, norm=_norm(attack_spec), views=attack_spec.views)
+            adversarial: Views = ()
+            for share, views in attack_in_chunks(attack, model, samples.views, budget, seed=attack_spec.seed):
+                adversarial = views
+                yield replace(report, progress=(i + share) / (spec.points - 1))
+            frame = make_frame(
+                subject,
+                clean,
+                adversarial,
+                encode(model, adversarial, mode),
+                epsilon=epsilon,
+                seconds=time.perf_counter() - start,
+            )
+            controls = self._controls(attack_spec, model, samples, subject, clean, budget)
+            frames = (*report.frames, replace(frame, controls=controls))
+            report = replace(report, frames=frames, progress=(i + 1) / (spec.points - 1))
+            yield report
+
+    def map(self, report: SweepReport, method: str = "pca") -> MapRecord:
+        """Where a sweep's samples lie: "pca" at once, "umap" after a fit of some seconds, which is then kept."""
+        spec = report.spec.attack
+        card = self.library.card(spec.dataset, spec.model)
+        reference = self._reference(card)
+        projection = self._projection(card, reference, method)
+        hidden = reference.hidden.cpu().numpy()
+        return MapRecord(
+            method=method,
+            points=np.stack([projection.place(frame.hidden) for frame in report.frames]),
+            reference=projection.place(hidden),
+            reference_clusters=reference.clusters.cpu().numpy(),
+        )
+
+    def _controls(
+        self,
+        spec: AttackSpec,
+        model: ClusteringModel,
+        samples: MultiViewDataset,
+        subject: Subject,
+        clean: Frame,
+        budget: Budget,
+    ) -> dict[str, AttackScores]:
+        mode = _target_mode(spec)
+        scores = {}
+        for name in CONTROLS:
+            *_, (_, views) = attack_in_chunks(ATTACKS.make(name), model, samples.views, budget, seed=spec.seed)
+            frame = make_frame(subject, clean, views, encode(model, views, mode), epsilon=budget.epsilon)
+            scores[name] = frame.scores
+        return scores
+
+    def _make_attack(self, spec: AttackSpec) -> Attack:
+        ATTACKS[spec.attack]
+        knobs: dict[str, Any] = {"target_mode": spec.target_mode}
+        if spec.attack in ("fgsm", "pgd"):
+            knobs["objective"] = spec.objective
+        if spec.attack == "pgd":
+            knobs["steps"] = spec.steps
+        if spec.attack == "gan":
+            knobs["generators"] = self.library.generators(self.library.card(spec.dataset, spec.model))
+        return ATTACKS.make(spec.attack, **knobs)
+
+    def _samples(self, spec: AttackSpec) -> MultiViewDataset:
+        """The spec's samples of the held-out part, chosen by its seed."""
+        held_out = self.library.parts(spec.dataset)[1]
+        if spec.samples > len(held_out):
+            raise LabError(
+                f"The held-out part of {spec.dataset} has {len(held_out)} samples, fewer than {spec.samples}."
+            )
+        generator = torch.Generator().manual_seed(spec.seed)
+        rows = torch.randperm(len(held_out), generator=generator)[: spec.samples]
+        return held_out.take(rows.to(held_out.labels.device))
+
+    def _reference(self, card: CheckpointCard) -> Encoding:
+        held_out = self.library.parts(card.dataset)[1]
+        return encode(self.library.model(card), tuple(view[:MAP_SAMPLES] for view in held_out.views))
+
+    def _projection(self, card: CheckpointCard, reference: Encoding, method: str) -> Projection:
+        hidden = reference.hidden.cpu().numpy()
+        if method == "pca":
+            return fit_pca(hidden)
+        if method != "umap":
+            raise LabError(f"A map is made by pca or umap, got {method!r}.")
+        key = digest({"weights": card.sha256, "samples": MAP_SAMPLES, "version": UMAP_VERSION})
+        stored = self._store.load("umap", key)
+        if stored is not None:
+            return Projection.from_arrays(stored)
+        projection = fit_umap(hidden)
+        self._store.save("umap", key, projection.to_arrays())
+        return projection
+
+
+def _target_mode(spec: AttackSpec) -> TargetMode:
+    return "train" if spec.target_mode == "train" else "eval"
+
+
+def _norm(spec: AttackSpec) -> Norm:
+    return "l2" if spec.norm == "l2" else "linf"

@@ -1,0 +1,97 @@
+"""What the lab has: data sets, checkpoints and networks by name, loaded once and shared read-only."""
+
+from pathlib import Path
+from threading import Lock
+
+import torch
+
+from core.attacks.generators import Generators, make_generators
+from core.checkpoints import find_cards, load_card, load_into
+from core.data import DATASETS
+from core.errors import LabError
+from core.models import MODELS
+from core.models.base import ClusteringModel
+from core.records import CheckpointCard
+from core.registry import unknown
+from core.types import MultiViewDataset
+
+
+class Library:
+    """Loads on first use; safe to share between threads."""
+
+    def __init__(self, *, checkpoints: Path, data: Path | None, device: torch.device) -> None:
+        self.checkpoints = checkpoints
+        self.device = device
+        self._data_root = data
+        self._lock = Lock()
+        self._parts: dict[str, tuple[MultiViewDataset, MultiViewDataset]] = {}
+        self._networks: dict[str, torch.nn.Module] = {}
+
+    def cards(self, kind: str) -> tuple[CheckpointCard, ...]:
+        """Every readable checkpoint of a kind, "model" or "attacker"."""
+        return tuple(card for card in find_cards(self.checkpoints)[0] if card.kind == kind)
+
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each checkpoint that cannot be read."""
+        return find_cards(self.checkpoints)[1]
+
+    def card(self, dataset: str, name: str) -> CheckpointCard:
+        """The card of one model. Raises :class:`LabError` saying what there is, or why it cannot be read."""
+        DATASETS[dataset]
+        names = {card.name: card for card in self.cards("model") if card.dataset == dataset}
+        if name in names:
+            return names[name]
+        if (self.checkpoints / dataset / f"{name}.json").is_file():
+            load_card(self.checkpoints, dataset, name)  # raises the reason, unless it is an attacker
+        hint = f" Make one with python -m core train {dataset}/cl_mvc." if not names else ""
+        raise LabError(unknown(f"checkpoint of {dataset}", name, names) + hint)
+
+    def attacker(self, target: CheckpointCard) -> CheckpointCard | None:
+        """The card of the attacker trained against exactly these weights, if there is one."""
+        matching = [card for card in self.cards("attacker") if card.target_sha256 == target.sha256]
+        return matching[0] if matching else None
+
+    def parts(self, dataset: str) -> tuple[MultiViewDataset, MultiViewDataset]:
+        """The training part and the held-out part of a data set, on the device."""
+        with self._lock:
+            if dataset not in self._parts:
+                train, held_out = DATASETS.make(dataset, root=self._data_root).split()
+                self._parts[dataset] = (train.to(self.device), held_out.to(self.device))
+            return self._parts[dataset]
+
+    def model(self, card: CheckpointCard) -> ClusteringModel:
+        """The model of a card, in evaluation mode and without gradients: read-only for everyone."""
+        with self._lock:
+            network = self._networks.get(card.sha256)
+            if network is None:
+                network = MODELS.make(
+                    card.model,
+                    view_shapes=card.view_shapes,
+                    n_clusters=card.n_clusters,
+                    **card.recipe["model_options"],
+                )
+                self._keep(network, card)
+        assert isinstance(network, ClusteringModel)
+        return network
+
+    def generators(self, target: CheckpointCard) -> Generators:
+        """The generators trained against a model. Raises :class:`LabError` with the command that makes them."""
+        card = self.attacker(target)
+        if card is None:
+            name = f"{target.dataset}/{target.name}"
+            raise LabError(
+                f"No attacker was trained against the weights of {name}. "
+                f"Make one with python -m core train {name}.gan, or choose pgd."
+            )
+        with self._lock:
+            network = self._networks.get(card.sha256)
+            if network is None:
+                unused = torch.Generator()  # its draws are replaced by the weights
+                network = make_generators(card.view_shapes, weight_std=0.0, generator=unused, device=self.device)
+                self._keep(network, card)
+        assert isinstance(network, Generators)
+        return network
+
+    def _keep(self, network: torch.nn.Module, card: CheckpointCard) -> None:
+        load_into(network, self.checkpoints, card)
+        self._networks[card.sha256] = network.to(self.device).eval().requires_grad_(False)

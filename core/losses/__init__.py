@@ -1,0 +1,1 @@
+"""The papers' loss terms: pure functions of tensors, one file a family."""

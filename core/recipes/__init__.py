@@ -1,0 +1,36 @@
+"""Every recipe by name: "<dataset>/<model>" for the lab's, "<dataset>/<model>.<protocol>" for the others."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from core.recipes import ar_dmvc_paper, ar_dmvc_released, lab
+from core.recipes.base import Recipe
+from core.registry import Registry
+
+BY_PROTOCOL: Registry[Recipe] = Registry(
+    "protocol", {"lab": lab.recipe, "paper": ar_dmvc_paper.recipe, "released": ar_dmvc_released.recipe}
+)
+DATASETS = tuple(ar_dmvc_released.EPSILONS)
+MODELS = ("simvc", "comvc", "cl_mvc", "ar_dmvc", "ar_dmvc_am")
+
+
+def recipe_name(dataset: str, model: str, protocol: str) -> str:
+    """The name of a recipe in RECIPES."""
+    return f"{dataset}/{model}" if protocol == "lab" else f"{dataset}/{model}.{protocol}"
+
+
+def _make(source: Callable[..., Recipe], dataset: str, model: str, **changes: Any) -> Recipe:
+    return replace(source(dataset, model), **changes)
+
+
+RECIPES: Registry[Recipe] = Registry(
+    "recipe",
+    {
+        recipe_name(dataset, model, protocol): partial(_make, BY_PROTOCOL[protocol], dataset, model)
+        for protocol in BY_PROTOCOL
+        for dataset in DATASETS
+        for model in MODELS
+    },
+)

@@ -1,0 +1,81 @@
+"""What a recipe says. No field has a default: a number is written where it is claimed.
+
+ε and step sizes are on the pixel scale [0, 1]; learning rates are Adam's.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.attacks.base import TargetMode
+from core.attacks.gan import Constraint, Distance
+from core.attacks.objectives import Consensus
+from core.losses.mitigation import Direction
+from core.losses.realism import GanLoss
+from core.models.encoders import Precision
+
+PROTOCOLS = ("lab", "paper", "released")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerAttack:
+    """The maximisation inside adversarial training: PGD on all views."""
+
+    epsilon: float
+    steps: int
+    step_size: float
+    objective: str
+    target_mode: TargetMode
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialTraining:
+    """How AR-DMVC and AR-DMVC-AM are trained (Eq. 14)."""
+
+    warm_up_epochs: int  # epochs of the clean loss alone, before the adversarial ones
+    inner: InnerAttack
+    adversarial_weight: float  # λ
+    mitigation_weight: float  # γ; 0 gives AR-DMVC
+    direction: Direction
+    detach_clean: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackerRecipe:
+    """How a GAN attacker is trained against its target (Algorithm 1)."""
+
+    epsilon: float
+    epochs: int
+    learning_rate: float
+    late_epochs: int  # after them, with fresh optimisers
+    late_learning_rate: float
+    batch_size: int
+    complementarity_weight: float  # μ1
+    consistency_weight: float  # μ2
+    constraint_weight: float  # μ3
+    distance: Distance
+    constraint: Constraint
+    gan_loss: GanLoss
+    consensus: Consensus
+    weight_std: float  # of the initial weights
+    target_mode: TargetMode
+    precision: Precision  # of the target's convolutions
+    trained_on: str  # "train": scored on samples it never saw; "held_out": on the samples it is scored on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that training one model on one data set needs, and its attacker's recipe."""
+
+    dataset: str
+    model: str
+    protocol: str
+    model_options: dict[str, Any]
+    epochs: int  # of the adversarial phase, for a defense
+    batch_size: int
+    learning_rate: float
+    clip_norm: float | None
+    runs: int  # seeds seed, seed + 1, …; the one with the lowest final loss is kept
+    precision: Precision  # of the convolutions in training; a checkpoint is always used in float32
+    augmentation: str  # a name in AUGMENTATIONS
+    defense: AdversarialTraining | None
+    attacker: AttackerRecipe

@@ -1,0 +1,85 @@
+"""The tensor side of the lab: what travels between data, models, losses and attacks.
+
+Shape letters: N samples, V views, C channels, H x W pixels, D embedding width, K clusters.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import LabError
+
+Views = tuple[Tensor, ...]  # V pictures of each sample, each (N, C, H, W) float32 in [0, 1]
+LossTerms = dict[str, Tensor]  # named scalars, already weighted, so that their sum is the loss
+
+SPLIT_SEED = 7  # the released code's seed of the 50/50 split (facts, section 1.1)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What a model says of a batch. Differentiable in the pictures; nothing of it stays on the model."""
+
+    embeddings: tuple[Tensor, ...]  # V x (N, D)
+    fused: Tensor  # (N, D), the consensus z*
+    hidden: Tensor  # (N, H), the layer the cluster probabilities are read from
+    probs: Tensor  # (N, K), rows sum to one
+
+    @property
+    def clusters(self) -> Tensor:
+        """The most probable cluster of each sample, (N,) int64."""
+        return self.probs.argmax(dim=1)
+
+
+@dataclass(frozen=True)
+class MultiViewDataset:
+    """Pictures in several views with labels that only scoring reads."""
+
+    name: str
+    views: Views  # V x (N, C, H, W) float32 in [0, 1]
+    labels: Tensor  # (N,) int64 in 0..len(class_names) - 1
+    class_names: tuple[str, ...]
+    index: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))  # (N,) place in the whole set
+
+    def __post_init__(self) -> None:
+        if not len(self.index):
+            object.__setattr__(self, "index", torch.arange(len(self.labels)))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def n_clusters(self) -> int:
+        """How many clusters a model of this data set has: one for each class."""
+        return len(self.class_names)
+
+    @property
+    def view_shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """(C, H, W) of each view."""
+        return tuple((v.shape[1], v.shape[2], v.shape[3]) for v in self.views)
+
+    def take(self, rows: Tensor) -> "MultiViewDataset":
+        """The samples at ``rows`` (M,), in that order, remembering their place in the whole set."""
+        return replace(self, views=tuple(v[rows] for v in self.views), labels=self.labels[rows], index=self.index[rows])
+
+    def to(self, device: torch.device) -> "MultiViewDataset":
+        """The same samples on a device."""
+        return replace(
+            self,
+            views=tuple(view.to(device) for view in self.views),
+            labels=self.labels.to(device),
+            index=self.index.to(device),
+        )
+
+    def split(self, fraction: float = 0.5) -> tuple["MultiViewDataset", "MultiViewDataset"]:
+        """The training part and the held-out part: a fixed random permutation, cut at ``fraction``.
+
+        NumPy's legacy ``RandomState(7)``, as the released code draws it; not stratified.
+        Raises :class:`LabError` unless 0 < fraction < 1.
+        """
+        if not 0 < fraction < 1:
+            raise LabError(f"A split fraction must lie strictly between 0 and 1, got {fraction}.")
+        order = torch.from_numpy(np.random.RandomState(SPLIT_SEED).permutation(len(self)))
+        cut = int(len(self) * fraction)
+        return self.take(order[:cut]), self.take(order[cut:])

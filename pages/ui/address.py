@@ -1,0 +1,80 @@
+"""The address as it was opened: links are checked against what there is, and what does not fit is said, not obeyed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+ARRIVED, NOTICES, NOTICED_AT = "_arrived", "_notices", "_noticed_at"
+
+
+def arrive() -> None:
+    """Remember the parameters this session was opened with. Call before any widget."""
+    if ARRIVED not in st.session_state:
+        st.session_state[ARRIVED] = {key: st.query_params.get_all(key) for key in st.query_params}
+        st.session_state[NOTICES] = []
+
+
+def arrived(key: str) -> list[str]:
+    """What the address said for ``key`` when the session was opened."""
+    values: list[str] = st.session_state.get(ARRIVED, {}).get(key, [])
+    return values
+
+
+def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str], what: str) -> None:
+    """Before the widget ``key`` is made: take an option's plain name too, and say which values are no option."""
+    if key in st.session_state:
+        return
+    asked = arrived(key)
+    plain = {str(option): option for option in options}
+    labels = {label(option) for option in options}
+    wrong = [value for value in asked if value not in labels and value not in plain]
+    if wrong:
+        _notice(f"{what} “{_short(', '.join(wrong))}”, which is not one of {', '.join(label(o) for o in options)}")
+    elif len(asked) == 1 and asked[0] not in labels:
+        st.session_state[key] = plain[asked[0]]
+
+
+def check_number(key: str, low: float, high: float, what: str, *, whole: bool = False) -> None:
+    """Before the widget ``key`` is made: say if the address asks for what is no number from ``low`` to ``high``."""
+    if key in st.session_state or not arrived(key):
+        return
+    text = arrived(key)[-1]
+    try:
+        number = int(text) if whole else float(text)
+    except ValueError:
+        number = float("nan")
+    if not low <= number <= high:
+        kind = "a whole number" if whole else "a number"
+        _notice(f"{what} “{_short(text)}”, which is not {kind} from {low:g} to {high:g}")
+
+
+def position() -> float | None:
+    """The ε at which the stage shall open, if the address names a usable one."""
+    check_number("at", 0, 1, "the position ε")
+    try:
+        epsilon = float(arrived("at")[-1])
+    except (IndexError, ValueError):
+        return None
+    return epsilon if 0 <= epsilon <= 1 else None
+
+
+def show_notices(state: str) -> None:
+    """Say what of the address was not obeyed, until the ``state`` of the page changes."""
+    if st.session_state.setdefault(NOTICED_AT, state) != state:
+        st.session_state[NOTICES] = []
+    for notice in st.session_state.get(NOTICES, []):
+        st.warning(notice, icon=":material/link_off:")
+
+
+def _notice(problem: str) -> None:
+    text = f"The address asks for {problem}. It was ignored; the page shows the usual choice."
+    notices = st.session_state.setdefault(NOTICES, [])
+    if text not in notices:
+        notices.append(text)
+
+
+def _short(text: str) -> str:
+    """Text of strangers: short, on one line, without the signs that Markdown reads."""
+    plain = "".join(c for c in text if c.isalnum() or c in " .,_-+")
+    return plain[:40]

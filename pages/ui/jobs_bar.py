@@ -1,0 +1,76 @@
+"""Running work: the button that starts it, the bar in the sidebar that shows the queue."""
+
+from uuid import uuid4
+
+import streamlit as st
+
+from core.figures import words
+from core.jobs import JobView
+from core.records import SweepSpec
+from pages.ui import address, cache
+
+TICK = 1.0  # seconds between two looks at the queue
+
+
+def owner() -> str:
+    """This session's name in the queue."""
+    return str(st.session_state.setdefault("_owner", uuid4().hex))
+
+
+def submit(spec: SweepSpec) -> None:
+    """Queue a sweep for this session."""
+    attack = spec.attack
+    title = f"{words.attack_name(attack.attack)} on {words.model_name(attack.model)}"
+    cache.ask_for_sweep(spec, owner(), title)
+
+
+def run_if_linked(spec: SweepSpec) -> None:
+    """A link that names a position ε shows that position: run the sweep at once, the first time."""
+    if st.session_state.get("_linked") is None:
+        st.session_state["_linked"] = address.position() is not None
+        if st.session_state["_linked"]:
+            submit(spec)
+
+
+def run_button(spec: SweepSpec) -> None:
+    """Run, or Cancel while this session waits for the sweep."""
+    job = cache.jobs().get(spec.digest)
+    if job is not None and job.active and cache.jobs().owns(spec.digest, owner()):
+        st.button("Cancel", icon=":material/stop:", key="cancel", on_click=_cancel, args=(spec.digest,))
+        return
+    done = job is not None and job.state == "done"
+    st.button(
+        "Run attack",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="run",
+        on_click=submit,
+        args=(spec,),
+        disabled=done,
+        help="This sweep has been run; change a choice to run another." if done else None,
+    )
+
+
+def _cancel(key: str) -> None:
+    cache.jobs().cancel(key, owner=owner())
+
+
+def queue() -> None:
+    """Device and queue, for the sidebar; looks again by itself while there is work."""
+    busy = bool(cache.jobs().active())
+    st.fragment(_queue, run_every=TICK if busy else None)()
+
+
+def _queue() -> None:
+    device = cache.lab().device
+    st.badge("GPU" if device.startswith("cuda") else "CPU", icon=":material/memory:", color="gray", help=f"Runs on {device}.")
+    for job in cache.jobs().active():
+        st.progress(job.progress, text=f"{job.title}: {progress_text(job)}")
+
+
+def progress_text(job: JobView) -> str:
+    """Where a job stands, in a few words."""
+    if job.state == "waiting":
+        return "next in the queue" if job.position <= 1 else f"{job.position} jobs are before it"
+    left = "" if job.seconds_left is None else f", about {max(1, round(job.seconds_left))} s left"
+    return f"{job.progress:.0%}{left}"

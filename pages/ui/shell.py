@@ -1,0 +1,39 @@
+"""What stands around every page: logo, choices shared by all pages, device and queue."""
+
+import streamlit as st
+
+from pages.ui import address, cache, errors, jobs_bar, pickers
+from pages.ui.pickers import Target
+
+_TARGET = "_target"
+NOTHING_YET = (
+    "There is no trained model yet. Make the smallest one, about a minute on a laptop, and reload this page:\n\n"
+    "```\npython -m core train noisy_digits/cl_mvc\n```"
+)
+
+
+def sidebar() -> None:
+    """Draw the sidebar; what is picked there is :func:`target`'s."""
+    st.logo("assets/logo.svg", size="large", icon_image="assets/icon.svg")
+    address.arrive()
+    st.session_state[_TARGET] = None
+    with st.sidebar, errors.shown("sidebar"):
+        st.session_state[_TARGET] = pickers.target()
+        _problems()
+        jobs_bar.queue()
+
+
+def target() -> Target | None:
+    """What is picked in the sidebar; where there is nothing to pick, says how to change that."""
+    chosen: Target | None = st.session_state[_TARGET]
+    if chosen is None:
+        st.info(NOTHING_YET, icon=":material/model_training:")
+    return chosen
+
+
+def _problems() -> None:
+    problems = cache.lab().problems()
+    if problems:
+        with st.expander(f"{len(problems)} checkpoint{'s'[: len(problems) != 1]} left out", icon=":material/warning:"):
+            for problem in problems:
+                st.caption(problem)

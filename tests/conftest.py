@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.models import MODELS
+from core.models.base import ClusteringModel
+from core.models.initialise import initialise
+from core.trainers import clean_loss
+from core.training import Phase, Update, fit
+from core.types import MultiViewDataset
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+N_SAMPLES = 160
+N_CLASSES = 4
+SIDE = 24  # the smallest that the GAN attack's networks take
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def make_blobs(n_samples: int = N_SAMPLES, n_views: int = 2) -> MultiViewDataset:
+    """A bright spot whose place in each view depends on the class, in noise."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n_samples) % N_CLASSES
+    places = torch.tensor([[6.0, 6.0], [6.0, 17.0], [17.0, 6.0], [17.0, 17.0]])
+    grid = torch.arange(SIDE, dtype=torch.float32)
+    views = []
+    for v in range(n_views):
+        jitter = torch.randn(n_samples, 2, generator=generator)
+        rows, columns = (places[(labels + v) % N_CLASSES] + jitter).T
+        spots = torch.exp(-((grid[None, :, None] - rows[:, None, None]) ** 2) / 12)
+        spots = spots * torch.exp(-((grid[None, None, :] - columns[:, None, None]) ** 2) / 12)
+        noise = 0.1 * torch.randn(n_samples, SIDE, SIDE, generator=generator)
+        views.append((0.1 + 0.8 * spots + noise).clamp(0, 1)[:, None])
+    return MultiViewDataset("blobs", tuple(views), labels, ("a", "b", "c", "d"))
+
+
+def make_model(name: str = "cl_mvc", *, n_views: int = 2, seed: int = 0, **options: object) -> ClusteringModel:
+    model = MODELS.make(name, view_shapes=((1, SIDE, SIDE),) * n_views, n_clusters=N_CLASSES, **options)
+    initialise(model, torch.Generator().manual_seed(seed))
+    return model
+
+
+def make_phase(model: ClusteringModel, *, epochs: int, clip_norm: float | None = None) -> Phase:
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return Phase("clustering", epochs, model, (Update(clean_loss(model), optimizer, clip_norm),))
+
+
+@pytest.fixture(scope="session")
+def blobs() -> MultiViewDataset:
+    return make_blobs()
+
+
+@pytest.fixture(scope="session")
+def trained_once(blobs) -> ClusteringModel:
+    model = make_model()
+    for _ in fit([make_phase(model, epochs=4)], blobs, batch_size=40, generator=torch.Generator().manual_seed(0)):
+        pass
+    return model
+
+
+@pytest.fixture
+def trained(trained_once) -> ClusteringModel:
+    """A copy of a briefly trained CL-MVC in evaluation mode, free to be changed."""
+    model = make_model()
+    model.load_state_dict(trained_once.state_dict())
+    return model.eval()

@@ -1,0 +1,204 @@
+"""A lab without models for tests of pages and figures: real digits, a nearest-centroid "model", the same records."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from core.errors import LabError
+from core.records import (
+    AttackScores,
+    CheckpointCard,
+    Frame,
+    MapRecord,
+    Scores,
+    Subject,
+    SweepReport,
+    SweepSpec,
+)
+
+NAMES = tuple(str(digit) for digit in range(10))
+SHAPES = ((1, 28, 28), (1, 28, 28))
+DIGEST = "9f2c41d07b5e" + "0" * 52
+
+
+def card(name: str, dataset: str = "noisy_digits") -> CheckpointCard:
+    return CheckpointCard(
+        dataset=dataset,
+        model=name.partition(".")[0],
+        name=name,
+        kind="model",
+        protocol="lab",
+        seed=0,
+        view_shapes=SHAPES,
+        n_clusters=10,
+        samples=898,
+        recipe={},
+        scores={"held_out": {"accuracy": 0.9, "nmi": 0.85, "ari": 0.8}},
+        command=f"python -m core train {dataset}/{name}",
+        training_seconds=60.0,
+        device="cpu",
+        torch="2.15",
+        created="2026-01-01T00:00:00Z",
+        sha256=DIGEST,
+    )
+
+
+class FakeLab:
+    """Has the methods pages call on :class:`core.lab.Lab`. Each ε takes ``pace`` seconds."""
+
+    device = "cpu"
+
+    def __init__(self, *, checkpoints: Path | None = None, data: Path | None = None, pace: float = 0.0) -> None:
+        self.pace = pace
+        self.sweeps = 0
+        digits = load_digits()
+        self.pictures = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)  # (N, 1, 24, 24)
+        self.pictures = np.pad(self.pictures, ((0, 0), (0, 0), (2, 2), (2, 2)))
+        self.labels = digits.target.astype(np.int64)
+        self.centroids = np.stack([self.pictures[self.labels == k].mean(axis=0) for k in range(10)])
+
+    def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
+        return replace(card(f"{model}.gan"), kind="attacker", target_sha256=DIGEST)
+
+    def cards(self) -> tuple[CheckpointCard, ...]:
+        return (card("cl_mvc"), card("ar_dmvc_am"), card("simvc.released"))
+
+    def problems(self) -> tuple[str, ...]:
+        return ("checkpoints/noisy_digits/eamc: the weights do not have the digest its card names. Train it again.",)
+
+    def attacks(self, dataset: str, model: str) -> tuple[str, ...]:
+        return ("noise", "untrained_generator", "fgsm", "pgd", "gan")
+
+    def objectives(self) -> tuple[str, ...]:
+        return ("both", "complementarity", "consistency", "assignment")
+
+    def dataset_facts(self, dataset: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            title="NoisyDigits",
+            sentence="A small handwritten digit, and another picture of the same digit under Gaussian noise.",
+            source="scikit-learn's digits",
+            epsilon=0.3,
+            samples=1797,
+            class_names=NAMES,
+            view_names=("original", "noisy partner"),
+            view_shapes=SHAPES,
+        )
+
+    def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
+        self.sweeps += 1
+        if spec.attack.samples > 1000:
+            raise LabError("The held-out half has only 899 samples. Choose at most 899.")
+        if spec.attack.seed == 13:
+            raise RuntimeError("seed 13 breaks on purpose")
+        clean, labels, index = self._draw(spec)
+        direction = self._direction(spec, clean)
+        first = self._frame(spec, 0.0, clean, clean, labels, None)
+        first = replace(first, controls=dict.fromkeys(("noise", "untrained_generator"), first.scores))
+        subject = Subject(
+            index=index,
+            labels=labels,
+            class_names=NAMES,
+            n_clusters=10,
+            matching=np.arange(10)[::-1].copy(),
+            card_digest=DIGEST,
+        )
+        frames = (first,)
+        yield SweepReport(spec=spec, subject=subject, frames=frames)
+        for i, epsilon in enumerate(spec.epsilons[1:]):
+            for step in range(4):
+                time.sleep(self.pace / 4)
+                share = (i + step / 4) / (spec.points - 1)
+                yield SweepReport(spec=spec, subject=subject, frames=frames, progress=share)
+            views = tuple(np.clip(v + epsilon * d, 0, 1) for v, d in zip(clean, direction, strict=True))
+            frames = (*frames, self._frame(spec, epsilon, clean, views, labels, first))
+            share = (i + 1) / (spec.points - 1)
+            yield SweepReport(spec=spec, subject=subject, frames=frames, progress=share)
+
+    def map(self, report: SweepReport, method: str = "pca") -> MapRecord:
+        if method == "umap":
+            time.sleep(self.pace * 5)
+        reference, _ = self._hidden((self.pictures[:600], self._partner(self.pictures[:600], 1)))
+        mean = reference.mean(axis=0)
+        axes = np.linalg.svd(reference - mean, full_matrices=False)[2][:2].T
+        points = np.stack([(frame.hidden - mean) @ axes for frame in report.frames]).astype(np.float32)
+        if method == "umap":
+            points = np.tanh(points / points.std())
+        return MapRecord(
+            method=method,
+            points=points,
+            reference=(reference - mean) @ axes,
+            reference_clusters=9 - self.labels[:600],
+        )
+
+    def _draw(self, spec: SweepSpec):
+        generator = np.random.default_rng(spec.attack.seed)
+        index = np.sort(generator.permutation(898)[: spec.attack.samples]) + 899
+        generator.shuffle(index)
+        view = self.pictures[index]
+        return (view, self._partner(view, spec.attack.seed)), self.labels[index], index.astype(np.int64)
+
+    def _partner(self, view, seed):
+        noise = np.random.default_rng(seed + 1).normal(0, 0.2, view.shape)
+        return np.clip(view + noise, 0, 1).astype(np.float32)
+
+    def _hidden(self, views):
+        """Negative distance to each centroid, over both views, with cluster k standing for digit 9 - k."""
+        far = sum(((v[:, None] - self.centroids[None]) ** 2).sum(axis=(2, 3, 4)) for v in views)
+        hidden = -far[:, ::-1] / 12
+        probs = np.exp(hidden - hidden.max(axis=1, keepdims=True))
+        return hidden.astype(np.float32), (probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def _direction(self, spec: SweepSpec, clean):
+        generator = np.random.default_rng(spec.attack.seed)
+        hidden, _ = self._hidden(clean)
+        order = np.argsort(-hidden, axis=1)
+        toward = self.centroids[9 - order[:, 1]] - self.centroids[9 - order[:, 0]]
+        covered = spec.attack.views or (0, 1)
+        strength = {"noise": 0.0, "untrained_generator": 0.3, "fgsm": 0.7}.get(spec.attack.attack, 1.0)
+        signs = [np.sign(toward + 1e-3 * generator.normal(size=toward.shape)) for _ in clean]
+        noise = [np.sign(generator.normal(size=toward.shape)) for _ in clean]
+        picked = [np.where(generator.random(s.shape) < strength, s, n) for s, n in zip(signs, noise, strict=True)]
+        return [(d if v in covered else 0 * d).astype(np.float32) for v, d in enumerate(picked)]
+
+    def _frame(self, spec, epsilon, clean, views, labels, first) -> Frame:
+        hidden, probs = self._hidden(views)
+        clusters = probs.argmax(axis=1)
+        before = clusters if first is None else first.clusters
+        controls = {}
+        if first is not None:
+            for name, share in (("noise", 0.12), ("untrained_generator", 0.4)):
+                mixed = np.where(np.arange(len(labels)) % 10 < 10 * share * epsilon / 0.3, clusters, before)
+                controls[name] = _scores(labels, before, mixed, clean, views)
+        return Frame(
+            epsilon=epsilon,
+            views=views,
+            clusters=clusters,
+            confidence=probs.max(axis=1),
+            hidden=hidden,
+            scores=_scores(labels, before, clusters, clean, views),
+            controls=controls,
+            seconds=self.pace,
+        )
+
+
+def _scores(labels, before, clusters, clean, views) -> AttackScores:
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    accuracy = float((9 - clusters == labels).mean())
+    nmi = float(normalized_mutual_info_score(labels, clusters))
+    ari = float(adjusted_rand_score(labels, clusters))
+    best = max(np.bincount((clusters + labels) % 10, minlength=10).max() / len(labels), accuracy)
+    deltas = [a - c for a, c in zip(views, clean, strict=True)]
+    return AttackScores(
+        frozen=Scores(accuracy, nmi, ari),
+        rematched=Scores(float(best), nmi, ari),
+        changed=float((clusters != before).mean()),
+        recall=tuple(float(np.mean(9 - clusters[labels == k] == k)) for k in range(10)),
+        l2=tuple(float(np.sqrt((d**2).sum(axis=(1, 2, 3))).mean()) for d in deltas),
+        linf=tuple(float(np.abs(d).max()) for d in deltas),
+    )

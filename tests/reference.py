@@ -1,0 +1,163 @@
+"""The papers' equations, slowly and literally: loops over plain floats, no vectorisation, nothing from core.
+
+Sources: AR-DMVC = Huang et al., ICML 2024 (equation numbers are its own); "released" = its public code;
+CoMVC = Trosten et al., CVPR 2021; NT-Xent = Chen et al., ICML 2020. Rows are lists of floats.
+"""
+
+import math
+
+Rows = list[list[float]]
+
+
+def dot(a: list[float], b: list[float]) -> float:
+    return math.fsum(x * y for x, y in zip(a, b, strict=True))
+
+
+def mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def squared_distance(a: list[float], b: list[float]) -> float:
+    return math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True))
+
+
+# Deep divergence-based clustering (AR-DMVC, Appendix A.1, Eq. 15-18)
+
+
+def gaussian_kernel(hidden: Rows, width: str) -> Rows:
+    """κ_ab = exp(-‖h_a - h_b‖² / (2 σ²)), the median over all n² pairs, self pairs included, lower of the two.
+
+    A.1: σ is 15 % of the median pairwise distance. Released: σ² is 15 % of the median squared distance.
+    """
+    n = len(hidden)
+    squared = [[squared_distance(hidden[a], hidden[b]) for b in range(n)] for a in range(n)]
+    in_order = sorted(d for row in squared for d in row)
+    lower_median = in_order[(n * n - 1) // 2]
+    variance = 0.15 * lower_median if width == "released" else (0.15 * math.sqrt(lower_median)) ** 2
+    return [[math.exp(-squared[a][b] / (2 * variance)) for b in range(n)] for a in range(n)]
+
+
+def separation(memberships: Rows, kernel: Rows) -> float:
+    """Eq. 15: the mean over i < j of Q_ij / √(Q_ii Q_jj), Q_ij = Σ_a Σ_b m_ai κ_ab m_bj, floored as released."""
+    n, k = len(memberships), len(memberships[0])
+
+    def overlap(i: int, j: int) -> float:
+        return math.fsum(memberships[a][i] * kernel[a][b] * memberships[b][j] for a in range(n) for b in range(n))
+
+    pairs = [(i, j) for i in range(k - 1) for j in range(i + 1, k)]
+    ratios = [
+        max(overlap(i, j), 1e-9) / math.sqrt(max(overlap(i, i) * overlap(j, j), 1e-18)) for i, j in pairs
+    ]
+    return math.fsum(ratios) / math.comb(k, 2)
+
+
+def orthogonality(probs: Rows) -> float:
+    """Eq. 16: the mean over sample pairs i < j of a_i · a_j."""
+    n = len(probs)
+    return math.fsum(dot(probs[i], probs[j]) for i in range(n - 1) for j in range(i + 1, n)) / math.comb(n, 2)
+
+
+def simplex(probs: Rows, kernel: Rows) -> float:
+    """Eq. 17: Eq. 15 with m_aj = exp(-‖a_a - e_j‖²), e_j the j-th corner of the simplex."""
+    k = len(probs[0])
+    corners = [[float(i == j) for i in range(k)] for j in range(k)]
+    return separation([[math.exp(-squared_distance(row, corner)) for corner in corners] for row in probs], kernel)
+
+
+# Contrast between views (the released form of AR-DMVC's Eq. 7: NT-Xent as CoMVC codes it)
+
+
+def unit(row: list[float]) -> list[float]:
+    length = math.sqrt(dot(row, row))
+    return [x / length for x in row]
+
+
+def contrast_one_direction(anchors: Rows, others: Rows, temperature: float) -> list[float]:
+    """-log of exp(s_ii / τ) over the positive, the n - 1 other partners and the n - 1 other anchors, per anchor."""
+    anchors, others = [unit(row) for row in anchors], [unit(row) for row in others]
+    losses = []
+    for i, anchor in enumerate(anchors):
+        positive = dot(anchor, others[i]) / temperature
+        negatives = [dot(anchor, other) / temperature for j, other in enumerate(others) if j != i]
+        negatives += [dot(anchor, other) / temperature for j, other in enumerate(anchors) if j != i]
+        losses.append(math.log(math.fsum(math.exp(s) for s in [positive, *negatives])) - positive)
+    return losses
+
+
+def contrast(first: Rows, second: Rows, temperature: float) -> float:
+    """Both directions summed, each the mean over its anchors."""
+    forward = contrast_one_direction(first, second, temperature)
+    backward = contrast_one_direction(second, first, temperature)
+    return math.fsum(forward) / len(first) + math.fsum(backward) / len(second)
+
+
+def contrast_all_pairs(views: list[Rows], temperature: float, raw_weights: list[float] | None) -> float:
+    """Σ_{u<v} of the pair's contrast times 2 / (V (V - 1)) times ω, the smallest softmax fusion weight (or 1)."""
+    n_views = len(views)
+    omega = 1.0
+    if raw_weights is not None:
+        omega = min(math.exp(w) for w in raw_weights) / math.fsum(math.exp(w) for w in raw_weights)
+    total = math.fsum(
+        contrast(views[u], views[v], temperature) for u in range(n_views) for v in range(u + 1, n_views)
+    )
+    return omega * 2 / (n_views * (n_views - 1)) * total
+
+
+# The attack mitigator (AR-DMVC, Eq. 12)
+
+
+def mitigation(adversarial: Rows, clean: Rows, direction: str) -> float:
+    """Printed: mean KL(ã ‖ a). Released: mean KL(a ‖ ã) with 1e-4 added to both and no renormalising."""
+
+    def divergence(p: list[float], q: list[float]) -> float:
+        return math.fsum(x * math.log(x / y) for x, y in zip(p, q, strict=True))
+
+    if direction == "adversarial_to_clean":
+        pairs = zip(adversarial, clean, strict=True)
+    else:
+        smooth_clean = [[x + 1e-4 for x in row] for row in clean]
+        smooth_adversarial = [[x + 1e-4 for x in row] for row in adversarial]
+        pairs = zip(smooth_clean, smooth_adversarial, strict=True)
+    return math.fsum(divergence(p, q) for p, q in pairs) / len(clean)
+
+
+# The GAN attack (AR-DMVC, Eq. 2-6; "released" where the code differs)
+
+
+def complementarity(clean_views: list[Rows], adversarial_views: list[Rows], kind: str) -> float:
+    """Eq. 2: Σ_v E ‖C^v(x) - C^v(x + G(x))‖². Released: half the sum over views and batch of ‖·‖."""
+    return math.fsum(consistency(z, z_adv, kind) for z, z_adv in zip(clean_views, adversarial_views, strict=True))
+
+
+def consistency(clean: Rows, adversarial: Rows, kind: str) -> float:
+    """Eq. 3: E ‖C(x) - C(x + G(x))‖². Released: half the sum over the batch of ‖·‖."""
+    squared = [squared_distance(a, b) for a, b in zip(clean, adversarial, strict=True)]
+    if kind == "paper":
+        return math.fsum(squared) / len(squared)
+    return 0.5 * math.fsum(math.sqrt(d) for d in squared)
+
+
+def constraint(perturbations: list[Rows], epsilon: float, kind: str) -> float:
+    """What Eq. 6 adds: minus Eq. 4, Σ_v E min(ε - ‖G‖², 0). Released: Σ_v E ‖clamped G‖."""
+    total = 0.0
+    for rows in perturbations:
+        squared = [dot(row, row) for row in rows]
+        if kind == "paper":
+            total -= math.fsum(min(epsilon - d, 0.0) for d in squared) / len(rows)
+        else:
+            total += math.fsum(math.sqrt(d) for d in squared) / len(rows)
+    return total
+
+
+def realism(clean_scores: Rows, adversarial_scores: Rows, kind: str) -> tuple[float, float]:
+    """What D and what G minimise, scores per view. Eq. 5: Σ_v E [log D(x) + log(1 - D(x + G(x)))], min G, max D.
+
+    Released: least squares on the scores of all views in one row.
+    """
+    if kind == "paper":
+        fooled = math.fsum(mean([math.log(1 - d) for d in view]) for view in adversarial_scores)
+        return -math.fsum(mean([math.log(d) for d in view]) for view in clean_scores) - fooled, fooled
+    clean_row = [d for view in clean_scores for d in view]
+    adversarial_row = [d for view in adversarial_scores for d in view]
+    judge = mean([(d - 1) ** 2 for d in clean_row]) + mean([d**2 for d in adversarial_row])
+    return judge, mean([(d - 1) ** 2 for d in adversarial_row])
