@@ -19,6 +19,7 @@ from core.library import Library
 from core.models import MODELS
 from core.models.encoders import use_precision
 from core.recipes import BY_PROTOCOL, RECIPES, recipe_name
+from core.recipes.base import Recipe
 from core.records import CheckpointCard, EpochLog, TrainSpec, digest
 from core.runs import RunFolder
 from core.trainers import Training, attacker_training, model_training
@@ -39,6 +40,7 @@ class Plan:
     n_clusters: int
     target: CheckpointCard | None
     make: Callable[[int], Training]  # from the number of the run
+    trial: Callable[[int], Training] | None  # a shorter training whose loss chooses the run to make
     scores: Callable[[torch.nn.Module], ScoreTable]
 
     @property
@@ -60,8 +62,15 @@ def train_checkpoint(
     """See :meth:`core.lab.Lab.train`."""
     plan = _plan_model(library, spec) if spec.kind == "model" else _plan_attacker(library, spec)
     folder = RunFolder(runs_folder / f"{spec.dataset}-{spec.name}-{plan.digest[:8]}")
-    yield from folder.train(plan.make, plan.data, runs=plan.runs, spec=asdict(spec))
-    best, weights = folder.best(plan.runs)
+    if plan.trial is None:
+        yield from folder.train(plan.make, plan.data, runs=plan.runs, spec=asdict(spec))
+        best, weights = folder.best(plan.runs)
+    else:
+        trials = RunFolder(folder.path / "trials")
+        yield from trials.train(plan.trial, plan.data, runs=plan.runs, spec=asdict(spec))
+        best, _ = trials.best(plan.runs)
+        yield from folder.train(lambda _: plan.make(best), plan.data, runs=1, spec=asdict(spec))
+        _, weights = folder.best(1)
     result = plan.make(best).result
     result.load_state_dict(weights, strict=True)
     use_precision(result, "float32")  # as every checkpoint is used
@@ -104,7 +113,7 @@ def _plan_model(library: Library, spec: TrainSpec) -> Plan:
     for registry, name in ((DATASETS, spec.dataset), (MODELS, spec.model), (BY_PROTOCOL, spec.protocol)):
         registry[name]  # the shorter answer to a wrong name
     recipe = RECIPES.make(recipe_name(spec.dataset, spec.model, spec.protocol))
-    recipe = replace(recipe, **_changes(spec, "epochs", "runs", "precision"))
+    recipe = _with_epochs(replace(recipe, **_changes(spec, "runs", "precision")), spec.epochs)
     data, held_out = _parts(library, spec)
 
     def make(run: int) -> Training:
@@ -113,9 +122,14 @@ def _plan_model(library: Library, spec: TrainSpec) -> Plan:
     def scores(model: Any) -> ScoreTable:
         return {"train": asdict(clean_scores(model, data)), "held_out": asdict(clean_scores(model, held_out))}
 
+    def trial(run: int) -> Training:
+        training = make(run)
+        return replace(training, phases=training.phases[:1])
+
     values = asdict(recipe)
     del values["attacker"]  # its own card has it
-    return Plan(spec, data, values, recipe.model, recipe.runs, data.n_clusters, None, make, scores)
+    chooses = trial if recipe.defense and recipe.runs > 1 else None
+    return Plan(spec, data, values, recipe.model, recipe.runs, data.n_clusters, None, make, chooses, scores)
 
 
 def _plan_attacker(library: Library, spec: TrainSpec) -> Plan:
@@ -145,7 +159,15 @@ def _plan_attacker(library: Library, spec: TrainSpec) -> Plan:
             table |= {f"{name}_rematched": asdict(frame.scores.rematched)}
         return table
 
-    return Plan(spec, data, asdict(recipe), target.model, 1, target.n_clusters, target, make, scores)
+    return Plan(spec, data, asdict(recipe), target.model, 1, target.n_clusters, target, make, None, scores)
+
+
+def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
+    """The recipe with that many epochs; of a defense, in its last stage."""
+    if epochs is None or recipe.defense is None:
+        return recipe if epochs is None else replace(recipe, epochs=epochs)
+    *earlier, last = recipe.defense.stages
+    return replace(recipe, defense=replace(recipe.defense, stages=(*earlier, replace(last, epochs=epochs))))
 
 
 def _changes(spec: TrainSpec, *names: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,8 @@ class Lab:
         card = self.library.card(attack_spec.dataset, attack_spec.model)
         attack = self._make_attack(attack_spec)
         model = self.library.model(card)
+        if mode == "train":
+            model = deepcopy(model)  # the shared one stays in evaluation mode for everyone else
         samples = self._samples(attack_spec)
         Budget(epsilon=0, views=attack_spec.views).covers(len(samples.views))
         encoding = encode(model, samples.views, mode)

@@ -18,7 +18,7 @@ from core.models import MODELS
 from core.models.base import ClusteringModel, Shape
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
-from core.recipes.base import AdversarialTraining, AttackerRecipe, Recipe
+from core.recipes.base import AdversarialTraining, AttackerRecipe, Recipe, Stage
 from core.training import Loss, Phase, Update
 from core.types import LossTerms, Views
 
@@ -43,15 +43,20 @@ def model_training(
     initialise(model, generator)
     use_precision(model, recipe.precision)
     model.to(device)
-    if recipe.defense is None:
-        phases = [_model_phase("clustering", recipe.epochs, recipe, model, clean_loss(model))]
+    optimizer = Adam(model.parameters(), lr=recipe.learning_rate)
+    augmentation = AUGMENTATIONS.make(recipe.augmentation)
+
+    def phase(name: str, epochs: int, loss: Loss) -> Phase:
+        return Phase(name, epochs, model, (Update(loss, optimizer, recipe.clip_norm),), augmentation)
+
+    defense = recipe.defense
+    if defense is None:
+        phases = [phase("clustering", recipe.epochs, clean_loss(model))]
     else:
-        phases = []
-        if recipe.defense.warm_up_epochs:
-            warm_up = recipe.defense.warm_up_epochs
-            phases.append(_model_phase("warm-up", warm_up, recipe, model, clean_loss(model)))
-        hardening = defense_loss(recipe, recipe.defense, model)
-        phases.append(_model_phase("adversarial training", recipe.epochs, recipe, model, hardening))
+        phases = [phase("warm-up", defense.warm_up_epochs, clean_loss(model))]
+        for stage in defense.stages:
+            loss = defense_loss(recipe.model, defense, stage, model)
+            phases.append(phase(f"adversarial training, ε = {stage.epsilon:g}", stage.epochs, loss))
     return Training(tuple(phases), model, recipe.batch_size, generator)
 
 
@@ -64,7 +69,7 @@ def clean_loss(model: ClusteringModel) -> Loss:
     return terms
 
 
-def defense_loss(recipe: Recipe, defense: AdversarialTraining, model: ClusteringModel) -> Loss:
+def defense_loss(name: str, defense: AdversarialTraining, stage: Stage, model: ClusteringModel) -> Loss:
     """The loss of Eq. 10 or Eq. 14 with the recipe's numbers."""
     inner = defense.inner
     knobs: dict[str, Any] = {
@@ -74,22 +79,16 @@ def defense_loss(recipe: Recipe, defense: AdversarialTraining, model: Clustering
             objective=inner.objective,
             target_mode=inner.target_mode,
         ),
-        "budget": Budget(epsilon=inner.epsilon),
+        "budget": Budget(epsilon=stage.epsilon),
         "adversarial_weight": defense.adversarial_weight,
     }
-    if recipe.model == "ar_dmvc_am":
+    if name == "ar_dmvc_am":
         knobs |= {
             "mitigation_weight": defense.mitigation_weight,
             "direction": defense.direction,
             "detach_clean": defense.detach_clean,
         }
-    return DEFENSES.make(recipe.model, model=model, **knobs)
-
-
-def _model_phase(name: str, epochs: int, recipe: Recipe, model: ClusteringModel, loss: Loss) -> Phase:
-    optimizer = Adam(model.parameters(), lr=recipe.learning_rate)
-    augmentation = AUGMENTATIONS.make(recipe.augmentation)
-    return Phase(name, epochs, model, (Update(loss, optimizer, recipe.clip_norm),), augmentation)
+    return DEFENSES.make(name, model=model, **knobs)
 
 
 def attacker_training(recipe: AttackerRecipe, target: ClusteringModel, *, seed: int, device: torch.device) -> Training:

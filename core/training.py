@@ -107,30 +107,38 @@ def _apply(update: Update, batch: Views, generator: torch.Generator) -> dict[str
 
 def snapshot(phases: Sequence[Phase], generator: torch.Generator) -> dict[str, Tensor]:
     """Networks, optimisers and the generator's state as named tensors on the CPU."""
+    networks, optimizers = _parts(phases)
     tensors = {"generator": generator.get_state()}
-    for i, phase in enumerate(phases):
-        for name, tensor in phase.network.state_dict().items():
-            tensors[f"{i}.network.{name}"] = tensor
-        for j, update in enumerate(phase.updates):
-            for index, values in update.optimizer.state_dict()["state"].items():
-                for name, tensor in values.items():
-                    tensors[f"{i}.optimizer.{j}.{index}.{name}"] = tensor
+    for i, network in enumerate(networks):
+        for name, tensor in network.state_dict().items():
+            tensors[f"network.{i}.{name}"] = tensor
+    for i, optimizer in enumerate(optimizers):
+        for index, values in optimizer.state_dict()["state"].items():
+            for name, tensor in values.items():
+                tensors[f"optimizer.{i}.{index}.{name}"] = tensor
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 
 def restore(phases: Sequence[Phase], generator: torch.Generator, tensors: Mapping[str, Tensor]) -> None:
     """Put back what :func:`snapshot` took from the same phases. Raises ``RuntimeError`` if they differ."""
+    networks, optimizers = _parts(phases)
     generator.set_state(tensors["generator"])
-    for i, phase in enumerate(phases):
-        network = _below(tensors, f"{i}.network.")
-        phase.network.load_state_dict(network, strict=True)
-        for j, update in enumerate(phase.updates):
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, tensor in _below(tensors, f"{i}.optimizer.{j}.").items():
-                index, name = key.split(".", 1)
-                state.setdefault(int(index), {})[name] = tensor
-            groups = update.optimizer.state_dict()["param_groups"]
-            update.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for i, network in enumerate(networks):
+        network.load_state_dict(_below(tensors, f"network.{i}."), strict=True)
+    for i, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _below(tensors, f"optimizer.{i}.").items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = tensor
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _parts(phases: Sequence[Phase]) -> tuple[list[nn.Module], list[Optimizer]]:
+    """Every network and optimiser once, in order; phases may share them."""
+    networks = {id(phase.network): phase.network for phase in phases}
+    optimizers = {id(update.optimizer): update.optimizer for phase in phases for update in phase.updates}
+    return list(networks.values()), list(optimizers.values())
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -125,13 +125,11 @@ class FakeLab:
         reference, _ = self._hidden((self.pictures[:600], self._partner(self.pictures[:600], 1)))
         mean = reference.mean(axis=0)
         axes = np.linalg.svd(reference - mean, full_matrices=False)[2][:2].T
-        points = np.stack([(frame.hidden - mean) @ axes for frame in report.frames]).astype(np.float32)
-        if method == "umap":
-            points = np.tanh(points / points.std())
+        bend = (lambda x: np.tanh(x / 2)) if method == "umap" else (lambda x: x)
         return MapRecord(
             method=method,
-            points=points,
-            reference=(reference - mean) @ axes,
+            points=np.stack([bend((frame.hidden - mean) @ axes) for frame in report.frames]).astype(np.float32),
+            reference=bend((reference - mean) @ axes).astype(np.float32),
             reference_clusters=9 - self.labels[:600],
         )
 

@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -335,6 +336,10 @@ class QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def do_GET(self):
+        self.server.served.append(self.path)
+        super().do_GET()
+
 
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
@@ -348,12 +353,13 @@ def mirror(tmp_path, monkeypatch):
         (folder / f"{name}.gz").write_bytes(packed)
         resources.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
     server = HTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
+    server.served = []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(sources, "PARTS", SMALL_PARTS)
     monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
     monkeypatch.setattr(MNIST, "resources", resources)
     monkeypatch.setenv("no_proxy", "*")
-    yield folder
+    yield SimpleNamespace(folder=folder, served=server.served)
     server.shutdown()
     server.server_close()
 
@@ -372,6 +378,15 @@ def test_missing_files_are_downloaded_and_read(mirror, tmp_path):
     assert sorted(left) == sorted(["MNIST", "raw", *small_mnist_files()])
 
 
+def test_two_threads_download_once(mirror, tmp_path):
+    threads = [threading.Thread(target=sources.idx_pictures, args=("MNIST", tmp_path / "data")) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(mirror.served) == len(set(mirror.served)) == 4
+
+
 def assert_names_the_ways(message):
     for way in ("retry", "LAB_DATA", "--data", "noisy_digits"):
         assert way in message
@@ -379,7 +394,7 @@ def assert_names_the_ways(message):
 
 
 def test_a_download_with_a_wrong_checksum_leaves_nothing(mirror, tmp_path):
-    (mirror / "t10k-images-idx3-ubyte.gz").write_bytes(b"not what was published")
+    (mirror.folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"not what was published")
     with pytest.raises(LabError) as caught:
         sources.idx_pictures("MNIST", tmp_path / "data")
     assert_names_the_ways(str(caught.value))
@@ -496,6 +511,13 @@ def test_regdb_changes_both_views_of_a_pair_alike(regdb_folder):
 def test_regdb_uses_the_three_operations_equally():
     operations = [operation for _, operation in regdb.copies(10) if operation]
     assert {name: operations.count(name) for name in regdb.OPERATIONS} == dict.fromkeys(regdb.OPERATIONS, 30)
+
+
+def test_regdb_takes_pairs_and_operations_in_turn():
+    recipe = regdb.copies(10)
+    assert recipe[:10] == [(pair, None) for pair in range(10)]
+    assert recipe[10:14] == [(0, "gray"), (1, "noise"), (2, "inversion"), (3, "gray")]
+    assert np.bincount([pair for pair, _ in recipe]).tolist() == [10] * 10
 
 
 def test_regdb_chooses_people_by_its_seed(regdb_folder):

@@ -22,14 +22,14 @@ function createCurve(panel, stage) {
   function axes() {
     const parts = [0, 0.5, 1].flatMap((v) => [
       svg("line", { class: "grid", x1: left, x2: width - right, y1: y(v), y2: y(v) }),
-      svg("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, v.toFixed(1)),
+      svg("text", { class: "axis", x: left - 6, y: y(v) + 4, "text-anchor": "end" }, v.toFixed(1)),
     ]);
     const last = scene.total - 1;
     for (const f of [0, Math.round(last / 2), last]) {
-      parts.push(svg("text", { x: x(f), y: height - 16, "text-anchor": f === last ? "end" : f ? "middle" : "start" },
+      parts.push(svg("text", { class: "axis", x: x(f), y: height - 17, "text-anchor": f === last ? "end" : f ? "middle" : "start" },
         epsilonText(scene.epsilons[f])));
     }
-    parts.push(svg("text", { x: (left + width - right) / 2, y: height - 2, "text-anchor": "middle" }, "ε"));
+    parts.push(svg("text", { class: "axis", x: (left + width - right) / 2, y: height - 2, "text-anchor": "middle" }, "ε"));
     return parts;
   }
 
@@ -47,7 +47,7 @@ function createCurve(panel, stage) {
   function build(nextScene, nextColors) {
     [scene, colors] = [nextScene, nextColors];
     width = Math.max(200, panel.clientWidth - 2);
-    height = Math.max(190, Math.min(300, width * 0.62));
+    height = Math.max(190, Math.min(320, width * 0.72));
     picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     cursor = svg("line", { class: "cursor", y1: top, y2: height - bottom });
     picture.replaceChildren(...axes(), cursor, ...[...scene.lines].reverse().flatMap(line));

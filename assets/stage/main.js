@@ -20,17 +20,17 @@ function createStage(root) {
   const verdict = el("p", { class: "verdict", "aria-live": "polite" });
   const chip = el("button", { type: "button", class: "chip", hidden: "" });
   const bar = el("div", { class: "bar" }, el("div", { class: "scrub" }, play,
-    el("div", { class: "rail" }, track, slider, ticks), readout), verdict, chip);
+    el("div", { class: "rail" }, track, slider, ticks), readout), verdict);
   const grid = el("div", { class: "grid" });
   root.replaceChildren(bar, grid);
 
   const stage = { selected: null, hovered: null, commit: () => {} };
   const state = { scene: null, colors: null, frame: 0, follow: true, filter: null, epsilon: null, rest: 0, beat: 0 };
-  const pictures = createPictures(panel(grid, "Pictures", "pictures"), stage);
+  const pictures = createPictures(panel(grid, "Pictures", "pictures"), stage, chip);
   const map = createMap(panel(grid, "Map", "mapping"), stage);
   const scores = createScores(panel(grid, "Scores", "scoring"));
-  const before = createMatrix(panel(grid, "Labels × clusters, clean", "before"), stage, false);
-  const after = createMatrix(panel(grid, "Labels × clusters, at this ε", "after"), stage, true);
+  const before = createMatrix(panel(grid, "Confusion, clean", "before"), stage, false);
+  const after = createMatrix(panel(grid, "Confusion, at this ε", "after"), stage, true);
   const curve = createCurve(panel(grid, "ACC over ε", "curve"), stage);
 
   function chosenRows() {
@@ -51,13 +51,13 @@ function createStage(root) {
     slider.setAttribute("aria-valuetext", `ε = ${text}`);
     setText(readout, `ε = ${text}`);
     setText(verdict, scene.verdicts[frame]);
-    pictures.paint(scene, frame, chosen);
+    pictures.paint(frame, chosen);
     scores.paint(scene, frame);
-    before.paint(scene, 0, state.filter);
-    after.paint(scene, frame, state.filter);
+    before.paint(0, state.filter);
+    after.paint(frame, state.filter);
     curve.paint(frame);
     map.go(frame, chosen);
-    map.tell(stage.hovered ?? stage.selected);
+    map.tell(stage.hovered);
     chip.hidden = !state.filter;
     if (state.filter) {
       const { label, cluster, after: later } = state.filter;
@@ -83,15 +83,14 @@ function createStage(root) {
   stage.hover = (sample) => {
     if (sample === stage.hovered) return;
     stage.hovered = sample;
-    pictures.mark(state.scene, stage.selected, sample);
+    pictures.mark(stage.selected, sample);
     map.redraw();
-    map.tell(sample ?? stage.selected);
+    map.tell(sample);
   };
   stage.select = (sample) => {
     stage.selected = sample === stage.selected ? null : sample;
-    pictures.mark(state.scene, stage.selected, stage.hovered).reveal();
+    pictures.mark(stage.selected, stage.hovered).reveal();
     map.redraw();
-    map.tell(stage.hovered ?? stage.selected);
   };
   stage.filter = (filter) => {
     state.filter = JSON.stringify(filter) === JSON.stringify(state.filter) ? null : filter;
@@ -151,14 +150,14 @@ function createStage(root) {
     map.build(state.scene, state.colors);
     curve.build(state.scene, state.colors);
     show(fresh ? place(state.scene) : state.frame);
-    pictures.mark(state.scene, stage.selected, stage.hovered);
+    pictures.mark(stage.selected, stage.hovered);
     root.dataset.frames = String(state.scene.frames);
   };
   const watcher = new ResizeObserver(() => {
     if (state.scene) { curve.build(state.scene, state.colors); curve.paint(state.frame); }
   });
   watcher.observe(root);
-  stage.destroy = () => { stopPlaying(); clearTimeout(state.rest); watcher.disconnect(); map.destroy(); };
+  stage.destroy = () => { stopPlaying(); clearTimeout(state.rest); watcher.disconnect(); map.destroy(); pictures.destroy(); };
   stopPlaying();
   return stage;
 }

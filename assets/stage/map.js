@@ -192,7 +192,7 @@ function tipContent(scene, frame, sample) {
     });
   } else if (scene.thumbs) nodes.push(thumb(scene, sample));
   nodes.push(el("b", {}, before === after ? `cluster ${before}` : `${before} → ${after}`));
-  nodes.push(el("span", {}, `label ${scene.classes[scene.labels[sample]]}, sure ${sure} %, sample ${scene.index[sample]}`));
+  nodes.push(el("span", {}, `label ${scene.classes[scene.labels[sample]]}, confidence ${sure} %, sample ${scene.index[sample]}`));
   return nodes;
 }
 

@@ -52,23 +52,21 @@ function fillRow(scene, view, place, frame, row, colors) {
   }
 }
 
-function createPictures(panel, stage) {
+function createPictures(panel, stage, chip) {
   const note = el("p", { class: "note" });
   const scale = el("span", { class: "scale", "aria-hidden": "true" });
   const key = el("p", { class: "key" });
   const list = el("div", { class: "cards", tabindex: "-1" });
-  panel.append(key, list, note);
-  let cards = [];
-  let rows = [];
+  const nothing = el("p", { class: "note", hidden: "" }, "None of these samples is among the pictures.");
+  panel.append(el("div", { class: "head" }, key, chip), list, note);
+  let scene, cards = [], rows = [], built = "";
 
-  function card(scene, place) {
+  function card(place) {
     const names = [el("span", { class: "was" }), el("span"), el("span", { class: "now" })];
     const canvases = scene.views.map((_, view) => {
       const [, height, width] = scene.shapes[view];
-      const zoom = Math.max(1, Math.round(176 / (3 * width + 2 * GAP)));
       const canvas = el("canvas", { width: 3 * width + 2 * GAP, height });
-      canvas.style.aspectRatio = `${3 * width + 2 * GAP} / ${height}`;
-      canvas.style.width = `${zoom * (3 * width + 2 * GAP)}px`;
+      canvas.style.width = `calc(var(--zoom) * ${canvas.width}px)`;
       return canvas;
     });
     const node = el("button", { type: "button", class: "card" }, el("span", { class: "names" }, ...names), ...canvases);
@@ -78,10 +76,33 @@ function createPictures(panel, stage) {
     return { node, before: names[0], after: names[2], contexts: canvases.map((c) => c.getContext("2d")) };
   }
 
-  function build(scene) {
+  function build(next) {
+    scene = next;
+    const shape = JSON.stringify([scene.shapes, scene.shown.length]);
+    if (shape !== built) layOut();
+    built = shape;
+    const rowsText = scene.views.map((name, v) => (scene.attacked.includes(v) ? name : `${name} (not attacked)`));
+    const how = scene.shown.length < scene.n ? `${scene.shown.length} of ${scene.n} samples drawn at random` : "";
+    note.textContent = `Rows of a card: ${rowsText.join(", ")}. Above: its cluster, clean and now; `
+      + `▲ moved to another cluster.${how ? ` ${how}, first to move first.` : ""}`;
+  }
+
+  // The largest whole magnification at which three cards fit side by side (two on a phone).
+  function zoom() {
+    if (!rows.length) return;
+    const across = list.clientWidth < 480 ? 2 : 3;
+    const room = (list.clientWidth - 4 - 6 * (across - 1)) / across - 10;
+    const widest = Math.max(...rows.map(({ image }) => image.width));
+    list.style.setProperty("--zoom", String(Math.max(1, Math.floor(room / widest))));
+  }
+  const watcher = new ResizeObserver(zoom);
+  watcher.observe(list);
+
+  function layOut() {
     rows = scene.views.map((_, view) => pixelRow(scene, view));
-    cards = scene.shown.map((_, place) => card(scene, place));
-    list.replaceChildren(...cards.map(({ node }) => node));
+    cards = scene.shown.map((_, place) => card(place));
+    list.replaceChildren(nothing, ...cards.map(({ node }) => node));
+    zoom();
     list.onkeydown = (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       const at = cards.findIndex(({ node }) => node === list.getRootNode().activeElement);
@@ -91,16 +112,13 @@ function createPictures(panel, stage) {
       el("span", { class: "key-clean" }, "clean"), " · perturbation ", scale, " · ",
       el("span", { class: "key-adversarial" }, "adversarial"),
     );
-    const rowsText = scene.views.map((name, v) => (scene.attacked.includes(v) ? name : `${name} (not attacked)`));
-    const how = scene.shown.length < scene.n ? `${scene.shown.length} of ${scene.n} samples drawn at random` : "";
-    note.textContent = `Rows of a card: ${rowsText.join(", ")}. Above: its cluster, clean and now; `
-      + `▲ moved to another cluster.${how ? ` ${how}, first to move first.` : ""}`;
   }
 
-  function paint(scene, frame, chosen) {
+  function paint(frame, chosen) {
     const reach = scene.reach[frame];
     const colors = divergingTable(scene, reach);
     setText(scale, reach > 0 ? `−${epsilonText(reach)} to +${epsilonText(reach)}, ×${(1 / reach).toPrecision(2)}` : "none");
+    nothing.hidden = false;
     cards.forEach((card, place) => {
       const sample = scene.shown[place];
       const moved = hasMoved(scene, frame, sample);
@@ -112,6 +130,7 @@ function createPictures(panel, stage) {
       card.node.setAttribute("aria-label", `Sample ${scene.index[sample]}, label ${scene.classes[scene.labels[sample]]}: `
         + `cluster ${before}${moved ? `, now ${after}` : ", unmoved"}`);
       if (card.node.hidden) return;
+      nothing.hidden = true;
       card.contexts.forEach((context, view) => {
         fillRow(scene, view, place, frame, rows[view], colors);
         context.putImageData(rows[view].image, 0, 0);
@@ -119,7 +138,7 @@ function createPictures(panel, stage) {
     });
   }
 
-  function mark(scene, selected, hovered) {
+  function mark(selected, hovered) {
     cards.forEach(({ node }, place) => {
       const sample = scene.shown[place];
       node.setAttribute("aria-pressed", String(sample === selected));
@@ -131,5 +150,5 @@ function createPictures(panel, stage) {
     } };
   }
 
-  return { build, paint, mark };
+  return { build, paint, mark, destroy: () => watcher.disconnect() };
 }

@@ -17,7 +17,7 @@ function createScores(panel) {
   const table = el("table", { class: "scores" }, el("thead", {}, head), body);
   const protocol = el("p", { class: "note" });
   const command = el("code", { class: "command" });
-  panel.append(el("div", { class: "scroll" }, table), protocol, command);
+  panel.append(el("div", { class: "scroll" }, table), protocol, el("p", { class: "note" }, "To repeat it in a terminal:"), command);
 
   function paint(scene, frame) {
     body.replaceChildren(...scene.table[frame].map(({ role, name, cells }) =>
@@ -30,29 +30,36 @@ function createScores(panel) {
 
 function createMatrix(panel, stage, after) {
   const table = el("table", { class: "matrix" });
-  panel.append(el("div", { class: "scroll" }, table));
-  let cells = [];
+  panel.append(el("div", { class: "scroll" }, table), el("p", { class: "note" }, "Rows: labels. Columns: clusters, in the order of the labels they match."));
+  let scene, cells = [], built = "";
 
-  function cell(scene, label, cluster) {
+  function cell(label, cluster) {
     const node = el("td");
     if (scene.columns.indexOf(cluster) === label) node.className = "diagonal";
     node.onclick = () => stage.filter({ label, cluster, after });
     return node;
   }
 
-  function build(scene) {
+  function build(next) {
+    scene = next;
+    const shape = JSON.stringify([scene.classes, scene.clusters, scene.columns]);
+    if (shape !== built) layOut();
+    built = shape;
+  }
+
+  function layOut() {
     const long = scene.clusters.some((name) => name.length > 2);
     table.classList.toggle("upright", long);
     table.classList.toggle("dense", scene.classes.length > DENSE);
     table.setAttribute("aria-label", `Labels by clusters, ${after ? "at this ε" : "clean"}`);
-    cells = scene.classes.map((_, label) => scene.columns.map((cluster) => cell(scene, label, cluster)));
+    cells = scene.classes.map((_, label) => scene.columns.map((cluster) => cell(label, cluster)));
     const head = el("tr", {}, el("th", { class: "corner" }, ""),
       ...scene.columns.map((k) => el("th", { scope: "col" }, el("span", {}, scene.clusters[k]))));
     table.replaceChildren(el("thead", {}, head), el("tbody", {}, ...scene.classes.map((name, label) =>
       el("tr", {}, el("th", { scope: "row" }, name), ...cells[label]))));
   }
 
-  function paint(scene, frame, filter) {
+  function paint(frame, filter) {
     const counts = scene.classes.map(() => new Array(scene.clusters.length).fill(0));
     for (let i = 0; i < scene.n; i++) counts[scene.labels[i]][clusterAt(scene, frame, i)] += 1;
     counts.forEach((row, label) => {

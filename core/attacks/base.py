@@ -170,20 +170,23 @@ def distances(clean: Views, adversarial: Views, norm: Norm) -> Tensor:
 def frozen(model: nn.Module, *, training: bool = False) -> Iterator[None]:
     """Hold a model still: parameters without gradient, the given mode, and all as it was afterwards.
 
-    With ``training`` batch norm uses the batch's statistics, and the running statistics are put back.
+    With ``training`` batch norm uses the batch's statistics, and updates copies of its running ones: a graph that
+    was built inside can still be differentiated after the true ones are back.
     """
     modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if training else []
+    buffers = [(module, name, b) for module in model.modules() for name, b in module.named_buffers(recurse=False)]
     try:
         model.train(training)
         model.requires_grad_(False)
+        if training:
+            for module, name, buffer in buffers:
+                setattr(module, name, buffer.clone())
         yield
     finally:
         for module, mode in modes:
             module.training = mode
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
+        for module, name, buffer in buffers:
+            setattr(module, name, buffer)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,8 @@ SIDE = 28  # pixels of a picture's side
 PARTS = {"train": 60_000, "t10k": 10_000}  # pictures in each part, in the order they are joined
 IMAGE_MAGIC, LABEL_MAGIC = 2051, 2049  # first four bytes of an idx file, big endian
 NETWORK_TIMEOUT = 20.0  # seconds without an answer
+
+_DOWNLOADING = Lock()  # one download at a time in this process: the second finds the files, and the timeout is global
 
 
 def data_folder(root: Path | None = None) -> Path:
@@ -53,8 +56,9 @@ def idx_pictures(source: Source, root: Path | None = None) -> tuple[Bytes, Integ
     """
     folder = data_folder(root)
     raw = folder / source / "raw"
-    if not all(path.is_file() for path in _paths(raw)):
-        _download(source, folder)
+    with _DOWNLOADING:
+        if not all(path.is_file() for path in _paths(raw)):
+            _download(source, folder)
     pictures = np.empty((sum(PARTS.values()), SIDE, SIDE), dtype=np.uint8)
     labels = np.empty(len(pictures), dtype=np.int64)
     start = 0
@@ -105,33 +109,29 @@ def _download(source: Source, folder: Path) -> None:
 
     They arrive in a temporary folder and are moved when all are whole, so a failure leaves nothing.
     """
+    from torchvision import datasets
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=folder))
     except OSError as error:
-        raise LabError(f"{source} is not in {folder} and cannot be put there ({error.strerror}). {_ways()}") from error
+        raise LabError(f"{source} is not in {folder} and cannot be put there ({error.strerror}): {_ways()}") from error
     try:
-        _fetch(source, arriving)
+        with _socket_timeout(NETWORK_TIMEOUT):
+            getattr(datasets, source)(arriving, download=True)
         target = folder / source / "raw"
         target.mkdir(parents=True, exist_ok=True)
         for path in _paths(arriving / source / "raw"):
             path.replace(target / path.name)
     except (OSError, RuntimeError, EOFError, HTTPException, zlib.error) as error:
-        raise LabError(f"{source} is not in {folder} and could not be downloaded. {_ways()}") from error
+        raise LabError(f"{source} is not in {folder} and could not be downloaded: {_ways()}") from error
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
 
 
-def _fetch(source: Source, folder: Path) -> None:
-    from torchvision import datasets
-
-    with _socket_timeout(NETWORK_TIMEOUT):
-        getattr(datasets, source)(folder, download=True)
-
-
 def _ways() -> str:
     return (
-        "Connect to the internet once and retry, or point LAB_DATA or --data at a folder in torchvision's "
+        "connect to the internet once and retry, point LAB_DATA or --data at a folder in torchvision's "
         "layout (MNIST/raw/train-images-idx3-ubyte and so on), or choose an embedded data set such as noisy_digits."
     )
 

@@ -1,6 +1,6 @@
 """Scores over ε, as a Plotly figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -10,29 +10,31 @@ from core.records import AttackScores, SweepReport
 
 Read = Callable[[AttackScores], float]
 
-PANELS: tuple[tuple[str, Read], ...] = (
-    ("ACC, frozen matching", lambda scores: scores.frozen.accuracy),
-    ("NMI", lambda scores: scores.frozen.nmi),
-    ("ARI", lambda scores: scores.frozen.ari),
-    ("Share that changed cluster", lambda scores: scores.changed),
-)
+MEASURES: dict[str, Read] = {
+    "ACC (frozen matching)": lambda scores: scores.frozen.accuracy,
+    "NMI": lambda scores: scores.frozen.nmi,
+    "ARI": lambda scores: scores.frozen.ari,
+    "Share moved": lambda scores: scores.changed,
+}
 
 
-def sweep_curves(report: SweepReport) -> go.Figure:
-    """ACC, NMI, ARI and the changed share over ε, the attack and its controls in every panel."""
-    figure = make_subplots(rows=1, cols=len(PANELS), subplot_titles=[title for title, _ in PANELS])
-    for column, (_, read) in enumerate(PANELS, start=1):
+def sweep_curves(report: SweepReport, measures: Sequence[str] = tuple(MEASURES), *, legend: bool = True) -> go.Figure:
+    """A panel over ε for each of the ``measures``, names in MEASURES, with the attack and its controls."""
+    figure = make_subplots(rows=1, cols=len(measures), subplot_titles=measures)
+    for column, measure in enumerate(measures, start=1):
         for state, points in _states(report).items():
-            figure.add_trace(_line(report, state, points, read, first=column == 1), row=1, col=column)
-    figure.update_xaxes(title_text="ε", range=[0, report.spec.attack.epsilon * 1.02], showgrid=False)
-    figure.update_yaxes(range=[-0.03, 1.03], tickvals=[0, 0.25, 0.5, 0.75, 1], gridcolor="rgba(128,128,128,0.25)")
+            line = _line(report, state, points, MEASURES[measure], named=legend and column == 1)
+            figure.add_trace(line, row=1, col=column)
+    end = report.spec.attack.epsilon
+    figure.update_xaxes(title_text="ε", range=[-0.03 * end, 1.03 * end], showgrid=False)
+    figure.update_yaxes(range=[-0.03, 1.03], tickvals=[0, 0.25, 0.5, 0.75, 1], gridcolor=theme.GRID)
     figure.update_layout(
         height=300,
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        margin={"l": 8, "r": 8, "t": 36, "b": 90},
         font={"family": theme.FONT, "size": 14},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.28, "x": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
+        legend={"orientation": "h", "yanchor": "bottom", "y": 0, "yref": "container", "x": 0},
+        paper_bgcolor=theme.NOTHING,
+        plot_bgcolor=theme.NOTHING,
         hovermode="x unified",
     )
     return figure
@@ -49,7 +51,7 @@ def _states(report: SweepReport) -> dict[str, list[tuple[float, AttackScores]]]:
 
 
 def _line(
-    report: SweepReport, state: str, points: list[tuple[float, AttackScores]], read: Read, *, first: bool
+    report: SweepReport, state: str, points: list[tuple[float, AttackScores]], read: Read, *, named: bool
 ) -> go.Scatter:
     style = theme.line_styles()[state]
     attack = words.attack_name(report.spec.attack.attack)
@@ -61,6 +63,6 @@ def _line(
         line={"color": style["color"], "dash": style["dash"], "width": 2.5 if state == "attack" else 1.8},
         marker={"symbol": style["symbol"], "size": 7, "color": style["color"]},
         legendgroup=state,
-        showlegend=first,
+        showlegend=named,
         hovertemplate="%{y:.3f}",
     )

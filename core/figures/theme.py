@@ -23,6 +23,9 @@ CLUSTERS = (
 # Signed perturbations, from -ε to +ε; the middle, no change, is white.
 DIVERGING = ("#0b3c6f", "#2f79b5", "#9ac8e0", "#ffffff", "#f6b293", "#cf4f3f", "#7a0f22")
 
+GRID = "rgba(128, 128, 128, 0.3)"  # lines behind a figure, on light and on dark
+NOTHING = "rgba(0, 0, 0, 0)"
+
 FONT = "Source Sans, sans-serif"
 
 

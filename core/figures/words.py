@@ -15,11 +15,11 @@ ATTACK_NAMES = {
     "gan": "GAN",
 }
 ATTACK_SENTENCES = {
-    "noise": "Every pixel moves by +ε or −ε at random. A control: it knows nothing of the model.",
-    "untrained_generator": "A generator network that was never trained. A control: what its architecture alone does.",
-    "fgsm": "One step of size ε along the sign of the gradient. Needs the model's weights.",
-    "pgd": "Many small gradient steps, each held within ε. The strongest attack here; needs the model's weights.",
-    "gan": "A generator trained against this model, the attack of the paper. One pass, no gradient at attack time.",
+    "noise": "Random ±ε on every pixel: a control that knows nothing of the model.",
+    "untrained_generator": "A generator that was never trained: a control for its architecture.",
+    "fgsm": "One step of size ε along the sign of the gradient; needs the model's weights.",
+    "pgd": "Many small gradient steps, kept within ε; needs the model's weights.",
+    "gan": "A generator trained against this model: the attack of the paper.",
 }
 OBJECTIVE_NAMES = {
     "both": "Both, weighted as in the paper",
@@ -81,14 +81,9 @@ def _change(before: float, after: float) -> str:
 
 
 def _controls_sentence(attack: str, frame: Frame) -> str:
-    parts = [
-        f"{attack_name(name)} of the same size: {scores.frozen.accuracy:.2f}"
-        if name == "noise"
-        else f"{attack_name(name)}: {scores.frozen.accuracy:.2f}"
-        for name, scores in frame.controls.items()
-        if name != attack
-    ]
-    return f" {'; '.join(parts)}." if parts else ""
+    controls = {name: scores for name, scores in frame.controls.items() if name != attack}
+    parts = [f"{attack_name(name).lower()} {scores.frozen.accuracy:.2f}" for name, scores in controls.items()]
+    return f" {'Controls' if len(parts) > 1 else 'Control'} of the same size: {', '.join(parts)}." if parts else ""
 
 
 def verdict(report: SweepReport, frame: Frame) -> str:

@@ -7,7 +7,7 @@ What the paper does not say is the released code's, from ``ar_dmvc_released``; e
 from dataclasses import replace
 
 from core.recipes import ar_dmvc_released
-from core.recipes.base import AttackerRecipe, Recipe
+from core.recipes.base import AttackerRecipe, Recipe, Stage
 
 DEFENSE_EPOCHS = 30  # section 5
 
@@ -39,7 +39,8 @@ def recipe(dataset: str, model: str) -> Recipe:
     if defense is not None:
         defense = replace(
             defense,
-            inner=replace(defense.inner, epsilon=ar_dmvc_released.EPSILONS[dataset]),  # section 5, per data set
+            # section 5: ε is the data set's own
+            stages=(Stage(epochs=DEFENSE_EPOCHS, epsilon=ar_dmvc_released.EPSILONS[dataset]),),
             adversarial_weight=100.0,  # λ, best in Figure 4
             mitigation_weight=1.0 if model == "ar_dmvc_am" else 0.0,  # γ, section 5
             direction="adversarial_to_clean",  # Eq. 12
@@ -48,7 +49,6 @@ def recipe(dataset: str, model: str) -> Recipe:
         released,
         protocol="paper",
         model_options=options,
-        epochs=DEFENSE_EPOCHS if defense else released.epochs,
         defense=defense,
         attacker=attacker(dataset),
     )

@@ -6,7 +6,7 @@ One thing is ours: the code attacks only the pair of views 0 and 1 and lets runn
 inner attack; here PGD covers all pairs and the statistics stay (rows 15 and 16 of the list of disagreements).
 """
 
-from core.recipes.base import AdversarialTraining, AttackerRecipe, InnerAttack, Recipe
+from core.recipes.base import AdversarialTraining, AttackerRecipe, InnerAttack, Recipe, Stage
 
 EPSILONS = {  # the attack's budget; the first three from the code's run scripts, RegDB's from the paper
     "noisy_mnist": 0.3,
@@ -25,8 +25,8 @@ MITIGATION_WEIGHTS = {"noisy_mnist": 0.1, "noisy_fashion": 1.0, "patched_mnist":
 DEFENSE_EPOCHS = {"noisy_mnist": 30, "noisy_fashion": 30, "patched_mnist": 40}
 BASELINE_EPOCHS = 20
 
+INNER_EPSILON = 0.2  # for every data set
 INNER = InnerAttack(
-    epsilon=0.2,  # for every data set
     steps=10,
     step_size=0.02,
     objective="contrastive",
@@ -64,6 +64,7 @@ def recipe(dataset: str, model: str) -> Recipe:
     if model in ("ar_dmvc", "ar_dmvc_am"):
         defense = AdversarialTraining(
             warm_up_epochs=0,
+            stages=(Stage(epochs=DEFENSE_EPOCHS[source], epsilon=INNER_EPSILON),),
             inner=INNER,
             adversarial_weight=ADVERSARIAL_WEIGHTS[source],
             mitigation_weight=MITIGATION_WEIGHTS[source] if model == "ar_dmvc_am" else 0.0,
@@ -75,7 +76,7 @@ def recipe(dataset: str, model: str) -> Recipe:
         model=model,
         protocol="released",
         model_options={},  # the defaults of CoMVC are the released values: 0.1, adaptive, temperature 0.1
-        epochs=DEFENSE_EPOCHS[source] if defense else BASELINE_EPOCHS,
+        epochs=BASELINE_EPOCHS,
         batch_size=100,
         learning_rate=1e-3,
         clip_norm=None,  # the configuration says 10, the loop never reads it

@@ -17,12 +17,19 @@ PROTOCOLS = ("lab", "paper", "released")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Some epochs of adversarial training at one ε."""
+
+    epochs: int
+    epsilon: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class InnerAttack:
     """The maximisation inside adversarial training: PGD on all views."""
 
-    epsilon: float
     steps: int
-    step_size: float
+    step_size: float | None  # None for 2.5 ε / steps
     objective: str
     target_mode: TargetMode
 
@@ -32,6 +39,7 @@ class AdversarialTraining:
     """How AR-DMVC and AR-DMVC-AM are trained (Eq. 14)."""
 
     warm_up_epochs: int  # epochs of the clean loss alone, before the adversarial ones
+    stages: tuple[Stage, ...]  # one after the other
     inner: InnerAttack
     adversarial_weight: float  # λ
     mitigation_weight: float  # γ; 0 gives AR-DMVC
@@ -70,11 +78,11 @@ class Recipe:
     model: str
     protocol: str
     model_options: dict[str, Any]
-    epochs: int  # of the adversarial phase, for a defense
+    epochs: int  # without a defense; a defense has its own
     batch_size: int
     learning_rate: float
     clip_norm: float | None
-    runs: int  # seeds seed, seed + 1, …; the one with the lowest final loss is kept
+    runs: int  # seeds seed, seed + 1, …; the lowest final loss is kept, for a defense after the warm-up already
     precision: Precision  # of the convolutions in training; a checkpoint is always used in float32
     augmentation: str  # a name in AUGMENTATIONS
     defense: AdversarialTraining | None

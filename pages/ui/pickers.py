@@ -112,7 +112,7 @@ def _pick_attack(card: CheckpointCard) -> str:
             label_visibility="collapsed",
         )
         attack = picked if picked in options else options[0]
-        st.caption(words.attack_sentence(attack))
+        st.caption(words.attack_sentence(attack), width="content")
     return str(attack)
 
 

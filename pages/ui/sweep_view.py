@@ -15,6 +15,9 @@ def show(spec: SweepSpec, chosen: Target, method: str) -> None:
     """Everything below the controls. Looks again by itself while the sweep or its map is being made."""
     busy = _busy(spec, method)
     st.fragment(_show, run_every=TICK if busy else None)(spec, chosen, method, busy)
+    job = cache.jobs().get(spec.digest)
+    if job is not None and not job.active and job.latest is not None and len(job.latest.frames) > 1:
+        _after(job.latest, words.attacker_sentence(chosen.attacker))
 
 
 def _busy(spec: SweepSpec, method: str) -> bool:
@@ -42,8 +45,6 @@ def _show(spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
         components.stage(
             cache.buffer(report, map_record, tuple(chosen.facts.view_names), address.position(), attacker)
         )
-        if len(report.frames) > 1 and not (job is not None and job.active):
-            _after(report, attacker)
         if was_busy and not _busy(spec, method):
             st.rerun()
 
@@ -52,7 +53,7 @@ def _status(spec: SweepSpec, job: JobView | None) -> None:
     if job is None:
         st.caption(f"Clean samples. **Run attack** adds {spec.points - 1} values of ε up to {spec.attack.epsilon:g}.")
     elif job.active:
-        st.progress(job.progress, text=f"{job.title}: {jobs_bar.progress_text(job)}")
+        st.caption(f":material/hourglass_top: **{job.title}**: {jobs_bar.progress_text(job)}")
     elif job.state == "failed":
         st.error(job.error, icon=":material/error:")
     else:
@@ -79,12 +80,16 @@ def _map(report: SweepReport, method: str, *, running: bool) -> MapRecord:
 def _after(report: SweepReport, attacker: str) -> None:
     """The curves of all scores, and the numbers to take home."""
     st.subheader("Scores over ε", anchor=False)
-    st.plotly_chart(
-        curves.sweep_curves(report),
-        key="curves",
-        config={"displaylogo": False},
-        alt=words.verdict(report, report.frames[-1]),
-    )
+    measures = list(curves.MEASURES)
+    pairs = measures[:2], measures[2:]
+    for column, pair in zip(st.columns(2), pairs, strict=True):
+        with column:
+            st.plotly_chart(
+                curves.sweep_curves(report, pair, legend=pair is pairs[0]),
+                key=f"curves-{pair[0]}",
+                config={"displaylogo": False},
+                alt=f"{' and '.join(pair)} over ε. {words.verdict(report, report.frames[-1])}",
+            )
     attack = report.spec.attack
     st.download_button(
         "Scores as CSV",
