@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     add("evaluate", commands.evaluate, "a checkpoint's clean scores, and under every attack", attacking)
     along = add("sweep", commands.sweep, "attack a checkpoint along ε", attacking, _choice_options())
     along.add_argument("--points", type=int, default=13, help="points of the ε grid, 0 included (13)")
+    add("maps", commands.maps, "fit the UMAP map of every checkpoint that has none, for shipping")
     add("doctor", commands.doctor, "what works here, and what to do about what does not")
     return top
 

@@ -134,6 +134,13 @@ def evaluate(options: Namespace) -> None:
     _print_table(SCORE_HEADER, rows)
 
 
+def maps(options: Namespace) -> None:
+    """Fit the UMAP map of every checkpoint that has none yet, to be shipped in assets/."""
+    lab = make_lab(options)
+    for card in tqdm(lab.cards(), unit="map", file=sys.stderr, disable=options.quiet):
+        lab.fit_map(card)
+
+
 def doctor(options: Namespace) -> None:
     """What works here; exit code 1 if something is broken."""
     findings = examine(make_lab(options), options.data)

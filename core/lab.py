@@ -18,7 +18,7 @@ from core.errors import LabError
 from core.frames import attack_in_chunks, clean_scores, encode, make_frame, make_subject
 from core.library import Library
 from core.models.base import ClusteringModel
-from core.projection import Projection, fit_pca, fit_umap
+from core.projection import Projection, fit_pca, fit_umap, umap_projection
 from core.records import (
     AttackReport,
     AttackScores,
@@ -207,7 +207,7 @@ class Lab:
         held_out = self.library.parts(card.dataset)[1]
         return encode(self.library.model(card), tuple(view[:MAP_SAMPLES] for view in held_out.views))
 
-    def _projection(self, card: CheckpointCard, reference: Encoding, method: str) -> Projection:
+    def _projection(self, card: CheckpointCard, reference: Encoding, method: str, *, ship: bool = False) -> Projection:
         hidden = reference.hidden.cpu().numpy()
         if method == "pca":
             return fit_pca(hidden)
@@ -215,11 +215,15 @@ class Lab:
             raise LabError(f"A map is made by pca or umap, got {method!r}.")
         key = digest({"weights": card.sha256, "samples": MAP_SAMPLES, "version": UMAP_VERSION})
         stored = self._store.load("umap", key)
-        if stored is not None:
-            return Projection.from_arrays(stored)
+        if stored is not None and "points" in stored and stored["points"].shape == (len(hidden), 2):
+            return umap_projection(hidden, stored["points"])
         projection = fit_umap(hidden)
-        self._store.save("umap", key, projection.to_arrays())
+        self._store.save("umap", key, {"points": projection.points}, shipped=ship)
         return projection
+
+    def fit_map(self, card: CheckpointCard) -> None:
+        """Fit a checkpoint's UMAP map, unless it is stored, and keep it beside the results that come with the lab."""
+        self._projection(card, self._reference(card), "umap", ship=True)
 
 
 def _target_mode(spec: AttackSpec) -> TargetMode:

@@ -4,10 +4,8 @@ Shape letters: N reference samples, M samples to place, H width of the hidden la
 """
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,32 +48,6 @@ class Projection:
             return ((samples - self.centre) @ self.axes.T.astype(np.float64)).astype(np.float32)
         blocks = [self._between(samples[start : start + BLOCK]) for start in range(0, len(samples), BLOCK)]
         return np.concatenate(blocks) if blocks else np.empty((0, 2), dtype=np.float32)
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as arrays by name, for ``np.savez``; none of them needs pickle."""
-        return {
-            "method": np.array(self.method),
-            "centre": self.centre,
-            "axes": self.axes,
-            "reference": self.reference,
-            "points": self.points,
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Projection":
-        """The inverse of :meth:`to_arrays`. Raises :class:`LabError` if the arrays do not make a map."""
-        try:
-            method = str(arrays["method"])
-            centre, axes, reference, points = (
-                np.asarray(arrays[name], dtype=np.float32) for name in ("centre", "axes", "reference", "points")
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise LabError(f"These arrays are no stored map ({error}): compute it again.") from error
-        linear = method == "pca" and axes.ndim == 2 and axes.shape == (2, *centre.shape)
-        placed = method == "umap" and reference.ndim == 2 and points.shape == (len(reference), 2) and len(points) > 0
-        if not (linear or placed) or not all(np.isfinite(part).all() for part in (centre, axes, reference, points)):
-            raise LabError(f"The arrays of this stored {method!r} map do not fit together: compute it again.")
-        return cls(method=method, centre=centre, axes=axes, reference=reference, points=points)
 
     def _between(self, samples: NDArray[np.float64]) -> Floats:
         """The inverse-distance mean of the nearest reference points, (m, H) to (m, 2)."""
@@ -131,13 +103,23 @@ def fit_umap(hidden: ArrayLike, *, seed: int = 0) -> Projection:
         neighbours = min(UMAP_NEIGHBOURS, len(samples) - 1)
         model = UMAP(n_components=2, n_neighbors=neighbours, init="pca", random_state=seed, n_jobs=1)
         points = np.asarray(model.fit_transform(samples), dtype=np.float32)
-    width = samples.shape[1]
+    return umap_projection(samples, points)
+
+
+def umap_projection(hidden: ArrayLike, points: ArrayLike) -> Projection:
+    """The map whose reference samples (N, H) lie at points (N, 2), as an earlier :func:`fit_umap` put them.
+
+    Raises :class:`LabError` if the two do not fit together or values are not finite.
+    """
+    samples, places = _matrix(hidden).astype(np.float32), _matrix(points).astype(np.float32)
+    if places.shape != (len(samples), 2):
+        raise LabError(f"A map of {len(samples)} samples needs as many points, got {places.shape}: compute it again.")
     return Projection(
         method="umap",
         centre=np.empty(0, dtype=np.float32),
-        axes=np.empty((0, width), dtype=np.float32),
+        axes=np.empty((0, samples.shape[1]), dtype=np.float32),
         reference=samples,
-        points=points,
+        points=places,
     )
 
 

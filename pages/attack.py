@@ -1,7 +1,5 @@
 """Attack: choose a data set, a model and an attack; watch pictures, map and clusters change with ε."""
 
-import streamlit as st
-
 from pages.ui import address, errors, jobs_bar, pickers, shell, sweep_view
 
 chosen = shell.target()

@@ -93,8 +93,6 @@ class FakeLab:
         self.sweeps += 1
         if spec.attack.samples > 1000:
             raise LabError("The held-out half has only 899 samples. Choose at most 899.")
-        if spec.attack.seed == 13:
-            raise RuntimeError("seed 13 breaks on purpose")
         clean, labels, index = self._draw(spec)
         direction = self._direction(spec, clean)
         first = self._frame(spec, 0.0, clean, clean, labels, None)
@@ -109,6 +107,8 @@ class FakeLab:
         )
         frames = (first,)
         yield SweepReport(spec=spec, subject=subject, frames=frames)
+        if spec.attack.seed == 13:
+            raise RuntimeError("seed 13 breaks on purpose")
         for i, epsilon in enumerate(spec.epsilons[1:]):
             for step in range(4):
                 time.sleep(self.pace / 4)

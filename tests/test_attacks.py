@@ -177,6 +177,18 @@ def test_leaves_the_model_as_it_was_when_the_objective_fails(target_mode, traine
     assert_unchanged(model, before)
 
 
+def test_two_attacks_under_way_on_one_model_do_not_disturb_each_other(trained, views):
+    budget = Budget(epsilon=EPSILON)
+    attacks = [make_attack("pgd", target_mode=mode) for mode in ("train", "eval")]
+    alone = [attack(trained, views, budget, generator=seeded()) for attack in attacks]
+    before = everything_about(trained)
+    under_way = [attack.steps(trained, views, budget, generator=seeded()) for attack in attacks]
+    *_, last = zip(*under_way, strict=True)  # a step of one, a step of the other, …
+    assert_unchanged(trained, before)
+    for views_alone, step in zip(alone, last, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(views_alone, step.views, strict=True))
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_the_model_has_the_mode_asked_for_and_no_gradients_while_attacked(training, trained, views):
     in_the_middle_of_training(trained, views)

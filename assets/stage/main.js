@@ -61,8 +61,8 @@ function createStage(root) {
     chip.hidden = !state.filter;
     if (state.filter) {
       const { label, cluster, after: later } = state.filter;
-      setText(chip, `Only label ${scene.classes[label]} in cluster ${scene.clusters[cluster]}, `
-        + `${later ? "at this ε" : "clean"}: ${chosen.size} of ${scene.n} ✕`);
+      chip.title = `Shown: label ${scene.classes[label]} in cluster ${scene.clusters[cluster]}, ${later ? "at this ε" : "clean"}`;
+      setText(chip, `${scene.classes[label]} in ${scene.clusters[cluster]}: ${chosen.size} of ${scene.n} ✕`);
     }
     root.dataset.drawMs = (performance.now() - started).toFixed(2);
   }

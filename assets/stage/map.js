@@ -36,17 +36,6 @@ function createMap(panel, stage) {
     }
   }
 
-  // Names stand at the median of each cluster's context.
-  function names() {
-    const rows = new Map();
-    scene.referenceClusters.forEach((k, i) => rows.set(k, [...(rows.get(k) ?? []), i]));
-    const middle = (list, axis) => {
-      const sorted = list.map((i) => scene.reference[2 * i + axis]).sort((a, b) => a - b);
-      return sorted[sorted.length >> 1];
-    };
-    return [...rows].map(([k, list]) => ({ text: scene.clusters[k], x: middle(list, 0), y: middle(list, 1) }));
-  }
-
   function mark(c, sample, x, y, moved) {
     c.beginPath();
     if (moved) { c.moveTo(x, y - 6); c.lineTo(x + 6, y); c.lineTo(x, y + 6); c.lineTo(x - 6, y); c.closePath(); }
@@ -93,10 +82,10 @@ function createMap(panel, stage) {
     c.lineWidth = 4;
     c.strokeStyle = colors.background;
     c.fillStyle = colors.text;
-    for (const { text, x, y } of scene.names) {
+    for (const [k, x, y] of scene.names) {
       const at = Math.max(20, Math.min(width - 20, px(x)));
-      c.strokeText(text, at, py(y));
-      c.fillText(text, at, py(y));
+      c.strokeText(scene.clusters[k], at, py(y));
+      c.fillText(scene.clusters[k], at, py(y));
     }
   }
 
@@ -166,7 +155,6 @@ function createMap(panel, stage) {
 
   function build(nextScene, nextColors) {
     [scene, colors] = [nextScene, nextColors];
-    scene.names = names();
     note.textContent = `● stayed, ◆ moved (trail from its clean place), grey: other clean samples. ${scene.map}.`;
     const swatch = (k) => el("span", {}, el("i", { style: `background:${clusterColor(scene, k)}` }), scene.clusters[k]);
     legend.replaceChildren("Cluster ", ...scene.columns.slice(0, 12).map(swatch), scene.columns.length > 12 ? "…" : "");

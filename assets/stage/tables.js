@@ -1,25 +1,17 @@
 // The scores at this ε, and the confusion matrices before and after.
 
-const COLUMNS = [
-  ["ACC", "accuracy, matching frozen on the clean samples"],
-  ["ACC re-matched", "accuracy with the matching found again on these samples"],
-  ["NMI", "normalised mutual information; needs no matching"],
-  ["ARI", "adjusted Rand index; needs no matching"],
-  ["moved", "share of samples whose cluster is not the clean one"],
-  ["‖δ‖∞", "largest change of any pixel, per view"],
-  ["‖δ‖₂", "length of the change, mean over samples, per view"],
-];
 const DENSE = 14; // with more rows than this, a matrix shows shades only
 
 function createScores(panel) {
   const body = el("tbody");
-  const head = el("tr", {}, el("th", {}, ""), ...COLUMNS.map(([name, what]) => el("th", { scope: "col", title: what }, name)));
+  const head = el("tr");
   const table = el("table", { class: "scores" }, el("thead", {}, head), body);
   const protocol = el("p", { class: "note" });
   const command = el("code", { class: "command" });
   panel.append(el("div", { class: "scroll" }, table), protocol, el("p", { class: "note" }, "To repeat it in a terminal:"), command);
 
   function paint(scene, frame) {
+    head.replaceChildren(el("td"), ...scene.heads.map(([name, what]) => el("th", { scope: "col", title: what }, name)));
     body.replaceChildren(...scene.table[frame].map(({ role, name, cells }) =>
       el("tr", { class: `role-${role}` }, el("th", { scope: "row" }, name), ...cells.map((cell) => el("td", {}, cell)))));
     setText(protocol, scene.protocol);
@@ -30,7 +22,7 @@ function createScores(panel) {
 
 function createMatrix(panel, stage, after) {
   const table = el("table", { class: "matrix" });
-  panel.append(el("div", { class: "scroll" }, table), el("p", { class: "note" }, "Rows: labels. Columns: clusters, in the order of the labels they match."));
+  panel.append(el("div", { class: "scroll" }, table), el("p", { class: "note" }, "Rows: labels. Columns: clusters, in the order of the labels they match (∅: none)."));
   let scene, cells = [], built = "";
 
   function cell(label, cluster) {
@@ -60,9 +52,10 @@ function createMatrix(panel, stage, after) {
   }
 
   function paint(frame, filter) {
-    const counts = scene.classes.map(() => new Array(scene.clusters.length).fill(0));
-    for (let i = 0; i < scene.n; i++) counts[scene.labels[i]][clusterAt(scene, frame, i)] += 1;
-    counts.forEach((row, label) => {
+    const wide = scene.clusters.length;
+    scene.classes.forEach((_, label) => {
+      const at = (frame * scene.classes.length + label) * wide;
+      const row = scene.counts.subarray(at, at + wide);
       const sum = Math.max(1, row.reduce((total, n) => total + n, 0));
       scene.columns.forEach((cluster, column) => {
         const [node, count] = [cells[label][column], row[cluster]];

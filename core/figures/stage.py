@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.figures import theme, words
-from core.records import AttackScores, Frame, Integers, MapRecord, SweepReport
+from core.records import AttackScores, Floats, Frame, Integers, MapRecord, Subject, SweepReport
 
 MAX_SHOWN = 48  # samples in the picture strip
 MIN_SHOWN = 6
@@ -22,6 +22,15 @@ MAP_LABELS = {
     "pca": "PCA of the hidden layer, fitted on clean samples",
     "umap": "UMAP of clean samples; attacked ones placed by nearest neighbours (approximate)",
 }
+COLUMNS = (  # of the table of scores: name, meaning
+    ("ACC", "accuracy, matching frozen on the clean samples"),
+    ("ACC re-matched", "accuracy with the matching found again on these samples"),
+    ("NMI", "normalised mutual information; needs no matching"),
+    ("ARI", "adjusted Rand index; needs no matching"),
+    ("moved", "share of samples whose cluster is not the clean one"),
+    ("‖δ‖∞", "largest change of any pixel, per view"),
+    ("‖δ‖₂", "length of the change, mean over samples, per view"),
+)
 ALIGN = 8
 
 Arrays = dict[str, NDArray[Any]]
@@ -48,13 +57,15 @@ def pack(
         "views": list(view_names),
         "attacked": list(report.spec.attack.views or range(len(view_names))),
         "classes": list(report.subject.class_names),
-        "clusters": list(report.subject.cluster_names),
+        "clusters": cluster_names(report.subject),
+        "heads": COLUMNS,
         "columns": matched_columns(report.subject.matching, len(report.subject.class_names)),
         "shown": shown.tolist(),
         "index": report.subject.index.tolist(),
         "verdicts": [words.verdict(report, frame) for frame in report.frames],
         "table": [_table(report, frame) for frame in report.frames],
         "lines": _lines(report),
+        "names": _names(map_record),
         "map": MAP_LABELS.get(map_record.method, map_record.method),
         "protocol": words.protocol(report.spec, report.subject.card_digest, attacker),
         "command": words.command(report.spec),
@@ -80,6 +91,13 @@ def first_moves(report: SweepReport) -> Integers:
     """The first frame in which each sample's cluster differs from the clean one, (N,); ``points`` for never."""
     moved = np.stack([frame.clusters != report.frames[0].clusters for frame in report.frames])  # (F, N)
     return np.where(moved.any(axis=0), moved.argmax(axis=0), report.spec.points).astype(np.int64)
+
+
+def cluster_names(subject: Subject) -> list[str]:
+    """The label each cluster matches, short enough for a matrix: ∅ (∅1, ∅2 …) for a cluster without one."""
+    without = [k for k, label in enumerate(subject.matching) if label < 0]
+    signs = {k: f"∅{i}" if len(without) > 1 else "∅" for i, k in enumerate(without, start=1)}
+    return [signs.get(k, name) for k, name in enumerate(subject.cluster_names)]
 
 
 def matched_columns(matching: Integers, n_classes: int) -> list[int]:
@@ -118,11 +136,17 @@ def _reach(report: SweepReport, frame: Frame) -> float:
 
 
 def _bytes_of(pictures: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.rint(np.clip(pictures, 0, 1) * 255).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.rint(np.clip(pictures, 0, 1) * 255).astype(np.uint8)
+    return scaled
 
 
 def _clusters(report: SweepReport) -> Arrays:
+    shape = len(report.subject.class_names), report.subject.n_clusters
+    counts = np.zeros((len(report.frames), *shape), dtype=np.uint16)
+    for f, frame in enumerate(report.frames):
+        np.add.at(counts[f], (report.subject.labels, frame.clusters), 1)
     return {
+        "counts": counts,  # (F, L, K)
         "labels": report.subject.labels.astype(np.uint8),
         "assigned": np.stack([frame.clusters for frame in report.frames]).astype(np.uint8),  # (F, N)
         "confidence": np.stack([_bytes_of(frame.confidence) for frame in report.frames]),  # (F, N)
@@ -130,15 +154,23 @@ def _clusters(report: SweepReport) -> Arrays:
 
 
 def _map(record: MapRecord) -> Arrays:
-    """Coordinates (F, N, 2) and (M, 2) as uint16 across the box that holds them all."""
+    """Coordinates (F, N, 2) and (M, 2), as shares of the box that holds them all in uint16."""
+    return {"points": _shares(record, record.points), "reference": _shares(record, record.reference)}
+
+
+def _shares(record: MapRecord, points: Floats) -> NDArray[np.uint16]:
     everything = np.concatenate([record.points.reshape(-1, 2), record.reference])
     low = everything.min(axis=0)
     span = np.maximum(everything.max(axis=0) - low, 1e-9)
-    return {
-        "points": np.rint((record.points - low) / span * 65535).astype(np.uint16),
-        "reference": np.rint((record.reference - low) / span * 65535).astype(np.uint16),
-        "referenceClusters": record.reference_clusters.astype(np.uint8),
-    }
+    shares: NDArray[np.uint16] = np.rint((points - low) / span * 65535).astype(np.uint16)
+    return shares
+
+
+def _names(record: MapRecord) -> list[list[int]]:
+    """Where each cluster's name stands, [cluster, x, y]: the median of its clean context."""
+    clusters = record.reference_clusters
+    places = {int(k): np.median(record.reference[clusters == k], axis=0) for k in np.unique(clusters)}
+    return [[k, *_shares(record, place).tolist()] for k, place in places.items()]
 
 
 def _table(report: SweepReport, frame: Frame) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ OBJECTIVE_NAMES = {
     "complementarity": "Complementarity: each view's embedding moves",
     "consistency": "Consistency: the consensus of the views moves",
     "assignment": "Assignment: away from the clean cluster",
+    "contrastive": "Contrastive: the views of a sample agree no longer",
 }
 MODEL_NAMES = {
     "eamc": "EAMC",

@@ -44,7 +44,7 @@ EPOCHS = {  # more where an epoch has fewer batches: 8, 2 and 4 of 100 samples; 
     "regdb": 20,
 }
 WARM_UP = 0.6  # of those epochs
-STAGES = ((0.25, 0.25), (0.5, 0.25), (0.75, 0.4), (1.0, 1.1))  # share of ε, and of those epochs
+STAGES = ((0.25, 0.25), (0.5, 0.25), (0.75, 0.4), (1.0, 2.5))  # share of ε, and of those epochs
 
 
 def stages(dataset: str) -> tuple[Stage, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-ARRIVED, NOTICES, NOTICED_AT = "_arrived", "_notices", "_noticed_at"
+ARRIVED, NOTICES, NOTICED_AT, POSITION = "_arrived", "_notices", "_noticed_at", "_position"
 
 
 def arrive() -> None:
@@ -13,6 +13,8 @@ def arrive() -> None:
     if ARRIVED not in st.session_state:
         st.session_state[ARRIVED] = {key: st.query_params.get_all(key) for key in st.query_params}
         st.session_state[NOTICES] = []
+        usable = check_number("at", 0, 1, "the position ε")
+        st.session_state[POSITION] = float(arrived("at")[-1]) if usable else None
 
 
 def arrived(key: str) -> list[str]:
@@ -22,7 +24,7 @@ def arrived(key: str) -> list[str]:
 
 
 def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str], what: str) -> None:
-    """Before the widget ``key`` is made: take an option's plain name too, and say which values are no option."""
+    """Before the widget ``key`` is made: an option's plain name becomes its label; says which values are no option."""
     if key in st.session_state:
         return
     asked = arrived(key)
@@ -31,32 +33,32 @@ def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str],
     wrong = [value for value in asked if value not in labels and value not in plain]
     if wrong:
         _notice(f"{what} “{_short(', '.join(wrong))}”, which is not one of {', '.join(label(o) for o in options)}")
-    elif len(asked) == 1 and asked[0] not in labels:
-        st.session_state[key] = plain[asked[0]]
+    elif not labels.issuperset(asked):
+        st.session_state[ARRIVED][key] = [label(plain[value]) if value in plain else value for value in asked]
+        st.query_params[key] = st.session_state[ARRIVED][key]
+        st.rerun()
 
 
-def check_number(key: str, low: float, high: float, what: str, *, whole: bool = False) -> None:
-    """Before the widget ``key`` is made: say if the address asks for what is no number from ``low`` to ``high``."""
+def check_number(key: str, low: float, high: float, what: str, *, whole: bool = False) -> bool:
+    """Before the widget ``key`` is made: whether the address names a usable number for it; says so if it is none."""
     if key in st.session_state or not arrived(key):
-        return
+        return False
     text = arrived(key)[-1]
     try:
         number = int(text) if whole else float(text)
     except ValueError:
         number = float("nan")
-    if not low <= number <= high:
-        kind = "a whole number" if whole else "a number"
-        _notice(f"{what} “{_short(text)}”, which is not {kind} from {low:g} to {high:g}")
+    if low <= number <= high:
+        return True
+    kind = "a whole number" if whole else "a number"
+    _notice(f"{what} “{_short(text)}”, which is not {kind} from {low:g} to {high:g}")
+    return False
 
 
 def position() -> float | None:
-    """The ε at which the stage shall open, if the address names a usable one."""
-    check_number("at", 0, 1, "the position ε")
-    try:
-        epsilon = float(arrived("at")[-1])
-    except (IndexError, ValueError):
-        return None
-    return epsilon if 0 <= epsilon <= 1 else None
+    """The ε at which the stage shall open, if the address named a usable one."""
+    epsilon: float | None = st.session_state.get(POSITION)
+    return epsilon
 
 
 def show_notices(state: str) -> None:

@@ -20,4 +20,6 @@ def shown(what: str) -> Iterator[None]:
         st.error(str(error), icon=":material/error:")
     except Exception:
         log.exception("The %s failed", what)
-        st.error(f"The {what} failed; the server's log says why. Other choices should still work.", icon=":material/error:")
+        st.error(
+            f"The {what} failed; the server's log says why. Other choices should still work.", icon=":material/error:"
+        )

@@ -63,7 +63,9 @@ def queue() -> None:
 
 def _queue() -> None:
     device = cache.lab().device
-    st.badge("GPU" if device.startswith("cuda") else "CPU", icon=":material/memory:", color="gray", help=f"Runs on {device}.")
+    st.badge(
+        "GPU" if device.startswith("cuda") else "CPU", icon=":material/memory:", color="gray", help=f"Runs on {device}."
+    )
     for job in cache.jobs().active():
         st.progress(job.progress, text=f"{job.title}: {progress_text(job)}")
 

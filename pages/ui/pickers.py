@@ -10,7 +10,8 @@ from core.figures import words
 from core.records import AttackSpec, CheckpointCard, SweepSpec
 from pages.ui import address, cache
 
-EPSILON, LOWEST, HIGHEST = 0.3, 0.01, 1.0
+USUAL = ("gan", "fgsm")  # the first that can run: both show something within seconds on a laptop
+LOWEST, HIGHEST = 0.01, 1.0  # of ε
 SAMPLES = (64, 128, 256, 512, 1024)
 SEEDS, STEPS = 9999, 100
 MAPS = {"pca": "PCA", "umap": "UMAP"}
@@ -100,31 +101,30 @@ def sweep(chosen: Target) -> tuple[SweepSpec, str, DeltaGenerator]:
 def _pick_attack(card: CheckpointCard) -> str:
     options = list(cache.lab().attacks(card.dataset, card.name))
     address.check_options("attack", options, words.attack_name, "the attack")
+    usual = next(name for name in (*USUAL, options[0]) if name in options)
     with st.container(horizontal=True, vertical_alignment="center"):
         picked = st.segmented_control(
             "Attack",
             options,
             format_func=words.attack_name,
-            default="pgd" if "pgd" in options else options[0],
+            default=usual,
             required=True,
             key="attack",
             bind="query-params",
             label_visibility="collapsed",
         )
-        attack = picked if picked in options else options[0]
+        attack = picked if picked in options else usual
         st.caption(words.attack_sentence(attack), width="content")
     return str(attack)
 
 
 def _pick_epsilon(facts: Any) -> float:
     address.check_number("eps", LOWEST, HIGHEST, "ε max")
-    if "eps" not in st.session_state and not address.arrived("eps"):
-        st.session_state["eps"] = facts.epsilon
     value = st.number_input(
         "ε max",
         LOWEST,
         HIGHEST,
-        EPSILON,
+        facts.epsilon,
         step=0.05,
         format="%.2f",
         key="eps",
@@ -143,9 +143,7 @@ def _pick_samples(facts: Any) -> int:
     return value if value in options else options[default]
 
 
-def _pick_number(
-    label: str, key: str, low: int, high: int, default: int, note: str, *, disabled: bool = False
-) -> int:
+def _pick_number(label: str, key: str, low: int, high: int, default: int, note: str, *, disabled: bool = False) -> int:
     address.check_number(key, low, high, label.lower(), whole=True)
     value = st.number_input(
         label, low, high, default, key=key, bind="query-params", help=note, disabled=disabled, width=120
@@ -155,9 +153,7 @@ def _pick_number(
 
 def _pick_views(names: tuple[str, ...]) -> tuple[int, ...] | None:
     address.check_options("views", names, str, "the attacked views")
-    picked = st.pills(
-        "Attacked views", names, selection_mode="multi", default=names, key="views", bind="query-params"
-    )
+    picked = st.pills("Attacked views", names, selection_mode="multi", default=names, key="views", bind="query-params")
     views = tuple(v for v, name in enumerate(names) if name in (picked or ()))
     return None if len(views) == len(names) else views
 

@@ -42,9 +42,7 @@ def _show(spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
         report = _report(spec, job)
         map_record = _map(report, method, running=job is not None and job.active)
         attacker = words.attacker_sentence(chosen.attacker)
-        components.stage(
-            cache.buffer(report, map_record, tuple(chosen.facts.view_names), address.position(), attacker)
-        )
+        components.stage(cache.buffer(report, map_record, tuple(chosen.facts.view_names), address.position(), attacker))
         if was_busy and not _busy(spec, method):
             st.rerun()
 
@@ -73,7 +71,9 @@ def _map(report: SweepReport, method: str, *, running: bool) -> MapRecord:
         if job.state == "failed":
             st.error(job.error, icon=":material/error:")
         elif job.active:
-            st.caption("UMAP is being fitted; the first of a model takes 10 to 40 seconds. The map shows PCA meanwhile.")
+            st.caption(
+                "UMAP is being fitted; the first of a model takes 10 to 40 seconds. The map shows PCA meanwhile."
+            )
     return record or pca
 
 

@@ -4,16 +4,21 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from streamlit.web.cli import main
+
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import core.lab  # noqa: E402
-from fake_lab import FakeLab  # noqa: E402
 
-port, pace = sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 0.3
-core.lab.Lab = partial(FakeLab, pace=pace)
-sys.argv = ["streamlit", "run", str(ROOT / "app.py"), "--server.port", port, "--server.fileWatcherType", "none"]
+def serve(port: str, pace: str = "0.3") -> None:
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    import core.lab
+    from fake_lab import FakeLab
 
-from streamlit.web.cli import main  # noqa: E402
+    core.lab.Lab = partial(FakeLab, pace=float(pace))
+    options = ["--server.port", port, "--server.fileWatcherType", "none"]
+    sys.argv = ["streamlit", "run", str(ROOT / "app.py"), *options]
+    main()
 
-main()
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])

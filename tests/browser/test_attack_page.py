@@ -1,0 +1,187 @@
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+
+POINTS = 13
+LONG = 30_000  # milliseconds
+
+
+def verdict(page) -> str:
+    return page.locator(".verdict").inner_text()
+
+
+def frames(page) -> int:
+    return int(page.locator(".stage").get_attribute("data-frames"))
+
+
+def run_to_the_end(page) -> None:
+    button = page.locator(".st-key-run button").first
+    if button.is_enabled():
+        button.click()
+    page.wait_for_selector(f".stage[data-frames='{POINTS}']", timeout=LONG)
+    page.wait_for_selector(".st-key-csv", timeout=LONG)
+
+
+def parameters(page) -> dict[str, str]:
+    return page.evaluate("Object.fromEntries(new URL(location.href).searchParams)")
+
+
+def test_the_first_load_shows_clean_samples(open_page):
+    page = open_page("?seed=101")
+    assert verdict(page).startswith("No attack yet: on 256 held-out samples")
+    assert frames(page) == 1
+    assert page.locator(".card").count() == 48
+    assert page.locator(".card.moved").count() == 0
+    assert page.locator(".panel.before .diagonal").count() == 10
+    counts = page.locator(".panel.before td").all_inner_texts()
+    assert sum(int(count) for count in counts if count.strip()) == 256
+
+
+def test_an_attack_grows_on_the_screen(open_page):
+    page = open_page("?seed=102")
+    page.locator(".st-key-run button").first.click()
+    page.wait_for_function(GROWING, timeout=LONG)
+    assert "moved" in verdict(page)
+    page.wait_for_selector(f".stage[data-frames='{POINTS}']", timeout=LONG)
+    assert verdict(page).startswith("At ε = 0.30, GAN moved")
+    assert page.locator(".card.moved").count() > 0
+    page.wait_for_selector(".st-key-csv", timeout=LONG)
+    page.wait_for_selector(".js-plotly-plot", timeout=LONG)
+
+
+def test_scrubbing_by_keyboard_needs_no_server(open_page):
+    page = open_page("?seed=102")
+    run_to_the_end(page)
+    page.wait_for_timeout(1000)
+    page.evaluate(WATCH_SENDING)
+    page.locator(".stage input[type=range]").focus()
+    said = [verdict(page)]
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+        said.append(verdict(page))
+    assert len(set(said)) == 5
+    assert said[-1].startswith("At ε = 0.20")
+    assert page.evaluate("window.sent") == 0
+    page.wait_for_function("location.search.includes('at=0.2')", timeout=LONG)
+    page.wait_for_timeout(500)
+    assert verdict(page) == said[-1]
+
+
+def test_cancel_takes_less_than_a_second(open_page):
+    page = open_page("?seed=103")
+    page.locator(".st-key-run button").first.click()
+    page.wait_for_function(GROWING, timeout=LONG)
+    page.locator(".st-key-cancel button").first.click()
+    page.wait_for_selector(".st-key-run button:enabled", timeout=1000)
+    stopped = frames(page)
+    page.wait_for_timeout(1500)
+    assert frames(page) == stopped < POINTS
+    assert page.get_by_text("Cancelled after").is_visible()
+
+
+def test_a_link_shows_what_its_sender_saw(open_page):
+    page = open_page("?seed=104")
+    page.locator(".st-key-attack button", has_text="FGSM").click()
+    page.wait_for_function("location.search.includes('attack=FGSM')", timeout=LONG)
+    run_to_the_end(page)
+    page.locator(".stage input[type=range]").focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function("location.search.includes('at=0.15')", timeout=LONG)
+    seen, address = verdict(page), page.evaluate("location.search")
+    other = open_page(address)
+    other.wait_for_selector(f".stage[data-frames='{POINTS}']", timeout=LONG)
+    assert verdict(other) == seen
+    assert seen.startswith("At ε = 0.15, FGSM moved")
+
+
+def test_the_position_stays_when_new_frames_arrive(open_page):
+    page = open_page("?seed=105")
+    page.locator(".st-key-run button").first.click()
+    page.wait_for_function(GROWING, timeout=LONG)
+    page.locator(".stage input[type=range]").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    seen = verdict(page)
+    assert seen.startswith("At ε = 0.025")
+    page.wait_for_selector(f".stage[data-frames='{POINTS}']", timeout=LONG)
+    assert verdict(page) == seen
+
+
+def test_a_bad_address_is_ignored_with_a_notice(open_page):
+    page = open_page("?model=resnet&eps=7&seed=106")
+    assert page.get_by_text("The address asks for the model “resnet”").is_visible()
+    assert page.get_by_text("ε max “7”").is_visible()
+    page.wait_for_function("!location.search.includes('resnet')", timeout=LONG)
+    assert parameters(page)["seed"] == "106"
+
+
+def test_a_plain_name_in_the_address_becomes_the_pickers_name(open_page):
+    page = open_page("?model=ar_dmvc_am&attack=untrained_generator&seed=107")
+    assert parameters(page) == {"model": "AR-DMVC-AM", "attack": "Untrained generator", "seed": "107"}
+    assert page.locator(".st-key-model input").input_value() == "AR-DMVC-AM"
+
+
+def test_pointing_at_the_map_shows_a_sample(open_page):
+    page = open_page("?seed=102")
+    run_to_the_end(page)
+    card = page.locator(".card").first
+    card.click()
+    assert card.get_attribute("aria-pressed") == "true"
+    box = page.locator(".map > canvas").bounding_box()
+    for share in (0.3, 0.4, 0.5, 0.6, 0.7):
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
+        if page.locator(".tip").is_visible():
+            break
+    assert re.search(r"label \d, confidence \d+ %, sample \d+", page.locator(".tip").inner_text())
+
+
+def test_a_cell_of_the_matrix_filters_the_pictures(open_page):
+    page = open_page("?seed=102")
+    run_to_the_end(page)
+    page.locator(".panel.before td.diagonal").first.click()
+    shown = page.locator(".card:visible").count()
+    assert 0 < shown < 48
+    page.locator(".chip").click()
+    assert page.locator(".card:visible").count() == 48
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_follows_the_theme(open_page, scheme):
+    page = open_page("?seed=101", scheme=scheme)
+    is_dark = "dark" in page.locator(".stage").get_attribute("class").split()
+    assert is_dark == (scheme == "dark")
+    assert page.evaluate(MAP_COLOURS) > 10
+
+
+@pytest.mark.parametrize("width", [420, 900, 1920])
+def test_fits_every_width(open_page, width):
+    page = open_page("?seed=101", width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator(".stage").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+
+
+def test_the_components_never_write_html():
+    from pages.ui.components import ASSETS
+
+    for script in (ASSETS / "stage").glob("*.js"):
+        text = script.read_text()
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
+
+
+STAGE = """[...document.querySelectorAll("*")].map(e => e.shadowRoot?.querySelector(".stage")).find(Boolean)"""
+GROWING = f"() => {{ const n = Number({STAGE}?.dataset.frames); return n > 2 && n < {POINTS}; }}"
+WATCH_SENDING = """() => {
+    window.sent = 0;
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (...data) { window.sent += 1; return send.apply(this, data); };
+}"""
+MAP_COLOURS = f"""() => {{
+    const canvas = {STAGE}.querySelector(".map > canvas");
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return new Set(new Uint32Array(pixels.buffer)).size;
+}}"""

@@ -1,0 +1,228 @@
+import logging
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from core.errors import LabError
+from core.jobs import JobQueue
+
+SOON = 5.0  # seconds; every wait below ends by itself within milliseconds
+
+
+@dataclass
+class Result:
+    progress: float
+
+
+class Work:
+    """An iterator that waits for the test at every step."""
+
+    def __init__(self, steps: int = 3) -> None:
+        self.steps = steps
+        self.started = threading.Event()
+        self.go = threading.Semaphore(0)
+        self.closed = threading.Event()
+        self.runs = 0
+
+    def __call__(self):
+        self.runs += 1
+        self.started.set()
+        try:
+            for step in range(1, self.steps + 1):
+                assert self.go.acquire(timeout=SOON)
+                yield Result(step / self.steps)
+        finally:
+            self.closed.set()
+
+    def finish(self) -> None:
+        self.go.release(self.steps)
+
+
+def submit(queue: JobQueue, key: str, work, owner: str = "me"):
+    return queue.submit(key, work, owner=owner, title=f"Title of {key}", progress=lambda result: result.progress)
+
+
+def wait_until(condition) -> None:
+    pause = threading.Event()
+    for _ in range(500):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it did not happen within 5 seconds")
+
+
+@pytest.fixture
+def queue():
+    return JobQueue()
+
+
+def test_keeps_the_newest_result(queue):
+    work = Work()
+    submit(queue, "a", work)
+    work.finish()
+    assert queue.join(SOON)
+    job = queue.get("a")
+    assert (job.state, job.progress, job.latest) == ("done", 1.0, Result(1.0))
+
+
+def test_a_result_can_be_read_while_the_job_runs(queue):
+    work = Work()
+    submit(queue, "a", work)
+    work.go.release()
+    wait_until(lambda: queue.get("a").latest is not None)
+    job = queue.get("a")
+    assert job.state == "running"
+    assert job.progress == pytest.approx(1 / 3)
+    assert job.seconds_left is not None
+    work.finish()
+    assert queue.join(SOON)
+
+
+def test_equal_work_runs_once(queue):
+    work = Work()
+    submit(queue, "a", work, "first")
+    submit(queue, "a", work, "second")
+    work.finish()
+    assert queue.join(SOON)
+    submit(queue, "a", work, "third")
+    assert queue.join(SOON)
+    assert work.runs == 1
+    assert queue.owns("a", "third")
+
+
+def test_one_job_runs_and_the_others_see_their_position(queue):
+    works = [Work() for _ in range(3)]
+    for key, work in zip("abc", works, strict=True):
+        submit(queue, key, work)
+    assert works[0].started.wait(SOON)
+    assert [(job.key, job.state, job.position) for job in queue.active()] == [
+        ("a", "running", 0),
+        ("b", "waiting", 1),
+        ("c", "waiting", 2),
+    ]
+    for work in works:
+        work.finish()
+    assert queue.join(SOON)
+    assert queue.active() == ()
+
+
+def test_cancel_shows_at_once_and_closes_the_iterator_at_its_next_step(queue):
+    work = Work()
+    submit(queue, "a", work)
+    work.go.release()
+    wait_until(lambda: queue.get("a").latest is not None)
+    queue.cancel("a", owner="me")
+    assert queue.get("a").state == "cancelled"
+    assert queue.active() == ()
+    assert not work.closed.is_set()
+    work.go.release()
+    assert work.closed.wait(SOON)
+    assert queue.get("a").latest == Result(1 / 3)
+
+
+def test_a_waiting_job_is_cancelled_without_being_started(queue):
+    first, second = Work(), Work()
+    submit(queue, "a", first)
+    submit(queue, "b", second)
+    queue.cancel("b", owner="me")
+    first.finish()
+    assert queue.join(SOON)
+    assert second.runs == 0
+
+
+def test_a_job_others_want_goes_on_when_one_gives_up(queue):
+    work = Work()
+    submit(queue, "a", work, "one")
+    submit(queue, "a", work, "two")
+    queue.cancel("a", owner="one")
+    work.finish()
+    assert queue.join(SOON)
+    assert queue.get("a").state == "done"
+
+
+def test_a_stranger_cannot_cancel(queue):
+    work = Work()
+    submit(queue, "a", work, "me")
+    queue.cancel("a", owner="stranger")
+    assert queue.get("a").active
+    work.finish()
+    assert queue.join(SOON)
+
+
+def test_cancelled_work_can_be_asked_for_again(queue):
+    first, again = Work(), Work()
+    submit(queue, "a", first)
+    assert first.started.wait(SOON)
+    queue.cancel("a", owner="me")
+    submit(queue, "a", again)
+    first.finish()
+    again.finish()
+    assert queue.join(SOON)
+    assert queue.get("a").state == "done"
+    assert again.runs == 1
+
+
+def test_a_lab_error_is_shown_in_its_own_words(queue):
+    def work():
+        raise LabError("Choose at most 899 samples.")
+        yield
+
+    submit(queue, "a", work)
+    assert queue.join(SOON)
+    assert (queue.get("a").state, queue.get("a").error) == ("failed", "Choose at most 899 samples.")
+
+
+def test_any_other_error_becomes_one_sentence_and_its_traceback_goes_to_the_log(queue, caplog):
+    def work():
+        yield Result(0.5)
+        raise RuntimeError("out of memory\nsecond line")
+
+    with caplog.at_level(logging.ERROR, logger="core.jobs"):
+        submit(queue, "a", work)
+        assert queue.join(SOON)
+    job = queue.get("a")
+    assert (job.error, job.latest) == ("The attack failed: out of memory.", Result(0.5))
+    assert "Traceback" in caplog.text
+
+
+def test_the_worker_survives_a_failure(queue):
+    def broken():
+        raise RuntimeError("no")
+        yield
+
+    work = Work()
+    submit(queue, "a", broken)
+    submit(queue, "b", work)
+    work.finish()
+    assert queue.join(SOON)
+    assert queue.get("b").state == "done"
+
+
+def test_failed_work_is_tried_again_when_asked_for_again(queue):
+    def broken():
+        raise LabError("no")
+        yield
+
+    work = Work()
+    submit(queue, "a", broken)
+    assert queue.join(SOON)
+    submit(queue, "a", work)
+    work.finish()
+    assert queue.join(SOON)
+    assert queue.get("a").state == "done"
+
+
+def test_forgets_the_results_that_were_used_least_recently():
+    queue = JobQueue(keep=2)
+    for key in "abc":
+        work = Work(1)
+        submit(queue, key, work)
+        work.finish()
+        assert queue.join(SOON)
+        queue.get("a")
+    assert [key for key in "abc" if queue.get(key) is not None] == ["a", "c"]
+
+
+def test_an_unknown_key_is_none(queue):
+    assert queue.get("never") is None

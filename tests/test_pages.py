@@ -1,0 +1,219 @@
+from functools import partial
+from urllib.parse import parse_qs
+
+import pytest
+import streamlit as st
+from conftest import PROJECT
+from fake_lab import FakeLab
+from streamlit.testing.v1 import AppTest
+
+from core.errors import LabError
+from pages.ui import cache
+
+PAGES = sorted(path.name for path in (PROJECT / "pages").glob("*.py"))
+SOON = 20
+
+
+@pytest.fixture
+def lab(monkeypatch):
+    fake = FakeLab()
+    monkeypatch.setattr(cache, "Lab", lambda: fake)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield fake
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def app(lab):
+    return AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON)
+
+
+def texts(app: AppTest, kind: str) -> str:
+    return "\n".join(element.value for element in getattr(app, kind))
+
+
+def run_attack(app: AppTest) -> AppTest:
+    app.button(key="run").click().run()
+    assert cache.jobs().join(SOON)
+    return app.run()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_in_the_navigation_and_opens(app, name):
+    app.run()
+    app.switch_page(f"pages/{name}").run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_the_page_is_alive_before_any_click(app):
+    app.run()
+    assert "Clean samples." in texts(app, "caption")
+    assert app.get("bidi_component")
+    assert app.button(key="run").disabled is False
+
+
+def test_running_an_attack_shows_its_curves_and_its_scores(app):
+    app.run()
+    run_attack(app)
+    assert not app.exception
+    assert "Finished after" in texts(app, "caption")
+    assert len(app.get("plotly_chart")) == 2
+    assert app.get("download_button")
+    assert app.button(key="run").disabled is True
+
+
+def test_the_same_attack_runs_once_for_everybody(app, lab):
+    app.run()
+    run_attack(app)
+    sweeps = lab.sweeps
+    other = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).run()
+    assert "Finished after" in texts(other, "caption")
+    assert lab.sweeps == sweeps
+
+
+def test_an_attacks_knobs_that_it_does_not_use_do_not_make_another_sweep(app, lab):
+    app.run()
+    app.segmented_control(key="attack").set_value("fgsm").run()
+    run_attack(app)
+    sweeps = lab.sweeps
+    app.session_state["steps"] = 20
+    app.run()
+    assert "Finished after" in texts(app, "caption")
+    assert lab.sweeps == sweeps
+
+
+def test_cancel_stops_the_attack_and_keeps_what_there_is(app, lab):
+    lab.pace = 0.4
+    app.run()
+    app.button(key="run").click().run()
+    app.button(key="cancel").click().run()
+    assert not cache.jobs().active()
+    assert "Cancelled after" in texts(app, "caption")
+    assert app.button(key="run").disabled is False
+
+
+def test_a_lab_error_is_shown_in_its_own_words(app, lab, monkeypatch):
+    def refuse(spec):
+        raise LabError("The held-out half has only 5 samples.")
+
+    monkeypatch.setattr(lab, "sweep", refuse)
+    app.run()
+    assert texts(app, "error") == "The held-out half has only 5 samples."
+    assert not app.exception
+
+
+def test_any_other_failure_is_one_sentence_without_a_traceback(app, lab, monkeypatch):
+    def break_down(report, method="pca"):
+        raise RuntimeError("secret path /root/x")
+
+    monkeypatch.setattr(lab, "map", break_down)
+    app.run()
+    assert "The page failed" in texts(app, "error")
+    assert "secret" not in texts(app, "error")
+    assert not app.exception
+
+
+def test_a_failed_attack_says_so_and_keeps_the_clean_samples(app):
+    app.run()
+    app.number_input(key="seed").set_value(13).run()
+    run_attack(app)
+    assert texts(app, "error") == "The attack failed: seed 13 breaks on purpose."
+    assert app.get("bidi_component")
+
+
+def test_no_view_to_attack_is_said(app):
+    app.run()
+    app.pills(key="views").set_value([]).run()
+    assert texts(app, "error") == "Choose at least one view to attack."
+
+
+def test_without_a_checkpoint_the_page_says_how_to_make_one(app, lab, monkeypatch):
+    monkeypatch.setattr(lab, "cards", tuple)
+    app.run()
+    assert "python -m core train noisy_digits/cl_mvc" in texts(app, "info")
+    assert not app.exception
+
+
+def test_checkpoints_that_cannot_be_read_are_named(app):
+    app.run()
+    assert "1 checkpoint left out" in [expander.label for expander in app.expander]
+
+
+def test_the_address_is_read(app, lab, monkeypatch):
+    seen = []
+    monkeypatch.setattr(lab, "sweep", lambda spec: seen.append(spec) or FakeLab.sweep(lab, spec))
+    app.query_params.update(
+        {"model": "AR-DMVC-AM", "attack": "PGD", "eps": "0.15", "n": "64", "seed": "7", "steps": "3"}
+    )
+    app.run()
+    attack = seen[0].attack
+    assert (attack.model, attack.attack, attack.epsilon) == ("ar_dmvc_am", "pgd", 0.15)
+    assert (attack.samples, attack.seed, attack.steps) == (64, 7, 3)
+    assert not app.warning
+
+
+def test_the_address_takes_plain_names_too(app, lab, monkeypatch):
+    seen = []
+    monkeypatch.setattr(lab, "sweep", lambda spec: seen.append(spec) or FakeLab.sweep(lab, spec))
+    app.query_params.update({"model": "simvc.released", "attack": "untrained_generator"})
+    app.run()
+    assert (seen[0].attack.model, seen[0].attack.attack) == ("simvc.released", "untrained_generator")
+    assert not app.warning
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"model": "resnet"}, "the model “resnet”"),
+        ({"attack": "<img src=x onerror=alert(1)>"}, "the attack “img srcx onerroralert1”"),
+        ({"eps": "7"}, "ε max “7”, which is not a number from 0.01 to 1"),
+        ({"eps": "nan"}, "ε max “nan”"),
+        ({"n": "10000000"}, "the number of samples “10000000”"),
+        ({"seed": "1.5"}, "seed “1.5”, which is not a whole number from 0 to 9999"),
+        ({"views": ["original", "x-ray"]}, "the attacked views “x-ray”"),
+        ({"at": "far"}, "the position ε “far”"),
+        ({"map": "tsne"}, "the map “tsne”"),
+    ],
+)
+def test_what_the_address_asks_in_vain_is_ignored_and_said(app, query, said):
+    app.query_params.update(query)
+    app.run()
+    assert said in texts(app, "warning")
+    assert not app.exception
+    assert not app.error
+
+
+def test_the_notice_goes_when_something_else_is_chosen(app):
+    app.query_params["model"] = "resnet"
+    app.run()
+    assert app.warning
+    app.number_input(key="seed").set_value(3).run()
+    assert not app.warning
+
+
+def test_a_link_with_a_position_runs_its_attack(app):
+    app.query_params.update({"attack": "FGSM", "at": "0.1"})
+    app.run()
+    assert cache.jobs().join(SOON)
+    app.run()
+    assert "Finished after" in texts(app, "caption")
+
+
+def test_umap_is_made_in_the_background(app, lab):
+    app.run()
+    app.segmented_control(key="map").set_value("umap").run()
+    assert cache.jobs().join(SOON)
+    app.run()
+    assert not app.exception
+    assert "being fitted" not in texts(app, "caption")
+
+
+def test_a_data_sets_budget_is_the_papers(app, lab, monkeypatch):
+    facts = lab.dataset_facts("noisy_digits")
+    facts.epsilon = 0.15
+    monkeypatch.setattr(lab, "dataset_facts", lambda name: facts)
+    app.run()
+    assert app.number_input(key="eps").value == 0.15

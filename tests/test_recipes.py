@@ -1,0 +1,202 @@
+import json
+from dataclasses import asdict, fields, is_dataclass
+
+import pytest
+
+from core.attacks import OBJECTIVES
+from core.attacks.base import Budget
+from core.augmentation import AUGMENTATIONS
+from core.data import DATASET_FACTS, DATASETS
+from core.defenses import DEFENSES
+from core.errors import LabError
+from core.models import MODELS
+from core.recipes import BY_PROTOCOL, RECIPES, ar_dmvc_paper, ar_dmvc_released, base, lab
+
+TABLE_1 = ("noisy_mnist", "noisy_fashion", "patched_mnist")
+BASELINES = ("simvc", "comvc", "cl_mvc")
+DEFENDED = ("ar_dmvc", "ar_dmvc_am")
+THIS_STAGE = (*BASELINES, *DEFENDED)
+PROTOCOLS = ("lab", "paper", "released")
+
+every_recipe = pytest.mark.parametrize("name", list(RECIPES))
+
+
+def recipe(dataset, model, protocol):
+    return RECIPES.make(f"{dataset}/{model}" + ("" if protocol == "lab" else f".{protocol}"))
+
+
+def test_every_protocol_has_every_model_on_every_data_set():
+    wanted = {(dataset, model, protocol) for dataset in DATASETS for model in THIS_STAGE for protocol in PROTOCOLS}
+    made = [RECIPES.make(name) for name in RECIPES]
+    assert {(r.dataset, r.model, r.protocol) for r in made} >= wanted
+    assert set(BY_PROTOCOL) == set(PROTOCOLS) == set(base.PROTOCOLS)
+
+
+@every_recipe
+def test_a_recipes_name_says_what_it_is(name):
+    made = RECIPES.make(name)
+    assert made == recipe(made.dataset, made.model, made.protocol)
+    assert name.startswith(f"{made.dataset}/{made.model}")
+
+
+@every_recipe
+def test_a_recipe_names_things_that_are_there(name):
+    made = RECIPES.make(name)
+    assert made.dataset in DATASETS
+    assert made.model in MODELS
+    assert made.augmentation in AUGMENTATIONS
+    shapes = DATASET_FACTS[made.dataset].view_shapes
+    MODELS.make(made.model, view_shapes=shapes, n_clusters=len(DATASET_FACTS[made.dataset].class_names), **made.model_options)
+    if made.defense is not None:
+        assert made.model in DEFENSES
+        assert made.defense.inner.objective in OBJECTIVES
+
+
+@every_recipe
+def test_a_recipes_numbers_are_possible(name):
+    made = RECIPES.make(name)
+    budgets = [made.attacker.epsilon, *(stage.epsilon for stage in (made.defense.stages if made.defense else ()))]
+    for epsilon in budgets:
+        assert 0 < Budget(epsilon=epsilon).epsilon <= 1
+    assert min(made.batch_size, made.runs, made.epochs, made.attacker.epochs, made.attacker.batch_size) >= 1
+    assert 0 < made.attacker.late_learning_rate <= made.attacker.learning_rate < 1
+    assert made.clip_norm is None or made.clip_norm > 0
+    assert made.attacker.trained_on in ("train", "held_out")
+
+
+@every_recipe
+def test_a_recipe_can_be_written_into_a_card(name):
+    assert json.loads(json.dumps(asdict(RECIPES.make(name))))["protocol"] in PROTOCOLS
+
+
+def test_a_recipe_says_every_number_itself():
+    classes = [value for value in vars(base).values() if is_dataclass(value)]
+    assert {cls.__name__ for cls in classes} >= {"Recipe", "AttackerRecipe", "AdversarialTraining", "InnerAttack"}
+    for cls in classes:
+        assert cls.__dataclass_params__.frozen
+        assert all(field.kw_only for field in fields(cls))
+        with pytest.raises(TypeError, match="missing"):
+            cls()
+
+
+@pytest.mark.parametrize("module", [ar_dmvc_paper, ar_dmvc_released, lab], ids=lambda module: module.__name__)
+def test_a_recipe_module_names_its_paper_and_a_command(module):
+    assert "ICML 2024" in module.__doc__ or "CVPR" in module.__doc__
+    assert "Huang et al." in module.__doc__
+    assert "python -m core train" in module.__doc__
+
+
+def test_defended_models_have_a_defense_and_the_others_none():
+    for name in RECIPES:
+        made = RECIPES.make(name)
+        assert (made.defense is not None) == (made.model in DEFENDED), name
+        if made.model == "ar_dmvc":
+            assert made.defense.mitigation_weight == 0, name  # γ = 0 is AR-DMVC
+        if made.model == "ar_dmvc_am":
+            assert made.defense.mitigation_weight > 0, name
+
+
+# What the released code does: facts collected from it, section by section
+
+
+@pytest.mark.parametrize("model", BASELINES)
+@pytest.mark.parametrize("dataset", TABLE_1)
+def test_released_baselines_follow_the_code(dataset, model):
+    made = recipe(dataset, model, "released")
+    assert (made.epochs, made.batch_size, made.learning_rate, made.runs) == (20, 100, 1e-3, 1)
+    assert made.clip_norm is None
+    assert made.model_options == {}  # kernel width, 0.1 and the adaptive factor as the models default to
+
+
+@pytest.mark.parametrize(
+    ("dataset", "adversarial_weight", "mitigation_weight", "epochs"),
+    [("noisy_mnist", 1, 0.1, 30), ("noisy_fashion", 0.1, 1, 30), ("patched_mnist", 0.1, 0.1, 40)],
+)
+def test_released_defenses_follow_the_code(dataset, adversarial_weight, mitigation_weight, epochs):
+    for model in DEFENDED:
+        made = recipe(dataset, model, "released")
+        defense = made.defense
+        assert defense.adversarial_weight == adversarial_weight
+        assert defense.mitigation_weight == (mitigation_weight if model == "ar_dmvc_am" else 0)
+        assert defense.direction == "clean_to_adversarial"
+        assert not defense.detach_clean
+        assert defense.warm_up_epochs == 0
+        assert [(stage.epochs, stage.epsilon) for stage in defense.stages] == [(epochs, 0.2)]
+        assert (defense.inner.steps, defense.inner.step_size) == (10, 0.02)
+        assert (defense.inner.objective, defense.inner.target_mode) == ("contrastive", "train")
+        assert (made.batch_size, made.learning_rate, made.clip_norm) == (100, 1e-3, None)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "epsilon"), [("noisy_mnist", 0.3), ("noisy_fashion", 0.15), ("patched_mnist", 0.3), ("regdb", 0.2)]
+)
+def test_the_attacks_epsilon_is_the_papers(dataset, epsilon):
+    assert DATASET_FACTS[dataset].epsilon == epsilon
+    for protocol in PROTOCOLS:
+        assert recipe(dataset, "cl_mvc", protocol).attacker.epsilon == epsilon
+
+
+@pytest.mark.parametrize("dataset", TABLE_1)
+def test_the_released_attacker_follows_the_code(dataset):
+    made = recipe(dataset, "cl_mvc", "released").attacker
+    assert (made.epochs, made.learning_rate, made.late_epochs, made.late_learning_rate) == (20, 1e-3, 10, 1e-4)
+    assert made.batch_size == 100
+    assert (made.complementarity_weight, made.consistency_weight, made.constraint_weight) == (5, 5, 1)
+    assert (made.distance, made.constraint, made.gan_loss) == ("norm_sum", "clamp", "least_squares")
+    assert (made.consensus, made.weight_std, made.target_mode) == ("hidden", 1.0, "train")
+    assert made.trained_on == "held_out"  # transductive: scored on what it was trained on
+
+
+@pytest.mark.parametrize("dataset", TABLE_1)
+def test_the_printed_attacker_follows_eq_2_to_6(dataset):
+    made = recipe(dataset, "cl_mvc", "paper").attacker
+    assert (made.complementarity_weight, made.consistency_weight, made.constraint_weight) == (5, 5, 1)
+    assert (made.distance, made.constraint, made.gan_loss) == ("squared_mean", "hinge", "log")
+    assert made.consensus == "fused"
+
+
+@pytest.mark.parametrize(("dataset", "epsilon"), [("noisy_mnist", 0.3), ("noisy_fashion", 0.15), ("patched_mnist", 0.3)])
+def test_the_printed_defense_follows_section_5(dataset, epsilon):
+    for model in DEFENDED:
+        defense = recipe(dataset, model, "paper").defense
+        assert defense.adversarial_weight == 100  # λ
+        assert defense.mitigation_weight == (1 if model == "ar_dmvc_am" else 0)  # γ
+        assert defense.direction == "adversarial_to_clean"  # Eq. 12
+        assert [(stage.epochs, stage.epsilon) for stage in defense.stages] == [(30, epsilon)]
+
+
+def test_the_printed_models_follow_eq_8_and_appendix_a_1():
+    for dataset in TABLE_1:
+        for model in BASELINES:
+            options = recipe(dataset, model, "paper").model_options
+            assert options["kernel_width"] == "paper"
+        for model in ("cl_mvc", *DEFENDED):
+            options = recipe(dataset, model, "paper").model_options
+            assert (options["contrastive_weight"], options["adaptive"]) == (1.0, False)
+
+
+@pytest.mark.parametrize("dataset", list(DATASETS))
+def test_the_labs_attacker_is_scored_on_samples_it_never_saw(dataset):
+    made = recipe(dataset, "cl_mvc", "lab").attacker
+    assert (made.trained_on, made.target_mode) == ("train", "eval")
+    assert made.distance != "norm_sum"  # a sum grows with the batch
+    assert made.weight_std < 0.1  # N(0, 1) saturates the tanh before any training
+
+
+@pytest.mark.parametrize("dataset", list(DATASETS))
+def test_the_labs_defenses_harden_at_a_growing_epsilon_up_to_the_released_one(dataset):
+    stages = recipe(dataset, "ar_dmvc_am", "lab").defense.stages
+    epsilons = [stage.epsilon for stage in stages]
+    assert epsilons == sorted(epsilons)
+    assert epsilons[-1] == 0.2
+
+
+def test_every_protocol_gives_ar_dmvc_the_network_of_cl_mvc():
+    for protocol in PROTOCOLS:
+        options = [recipe("noisy_mnist", model, protocol).model_options for model in ("cl_mvc", *DEFENDED)]
+        assert options[0] == options[1] == options[2]
+
+
+def test_a_wrong_recipe_name_names_the_closest():
+    with pytest.raises(LabError, match="Did you mean noisy_mnist/cl_mvc"):
+        RECIPES.make("noisy_mnist/cl_mvv")
