@@ -2,7 +2,9 @@
 #
 #   make run      start the lab in the browser
 #   make test     run the tests
-#   make check    what must hold before a change goes in: format, lint, types, tests
+#   make check    what must hold before a change goes in: lint, then test
+#   make lint     formatting, ruff's rules, types
+#   make format   put the formatting right
 #   make train RECIPE=noisy_digits/cl_mvc
 #   make lock     write the exact versions of everything to requirements.lock again
 

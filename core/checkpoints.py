@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,16 @@ def find_cards(folder: Path) -> tuple[tuple[CheckpointCard, ...], tuple[str, ...
     cards, problems = [], []
     for path in sorted(folder.glob("*/*.json")):
         try:
-            cards.append(load_card(folder, path.parent.name, path.name.removesuffix(".json")))
+            status = path.stat()
+            cards.append(_unchanged_card(path, status.st_mtime_ns, status.st_size))
+        except FileNotFoundError:  # removed since it was listed
+            continue
         except LabError as error:
             problems.append(str(error))
     return tuple(cards), tuple(problems)
+
+
+@lru_cache(maxsize=1024)
+def _unchanged_card(path: Path, modified: int, size: int) -> CheckpointCard:
+    """The card at a path, read again only when the file's time or size is another one."""
+    return load_card(path.parent.parent, path.parent.name, path.name.removesuffix(".json"))

@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from sklearn.datasets import load_digits
 
+from core.data import DATASET_FACTS, DatasetFacts
 from core.errors import LabError
 from core.records import (
     AttackScores,
@@ -21,7 +21,6 @@ from core.records import (
     SweepSpec,
 )
 
-NAMES = tuple(str(digit) for digit in range(10))
 SHAPES = ((1, 28, 28), (1, 28, 28))
 DIGEST = "9f2c41d07b5e" + "0" * 52
 
@@ -57,16 +56,23 @@ class FakeLab:
         self.pace = pace
         self.sweeps = 0
         digits = load_digits()
-        self.pictures = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)  # (N, 1, 24, 24)
-        self.pictures = np.pad(self.pictures, ((0, 0), (0, 0), (2, 2), (2, 2)))
         self.labels = digits.target.astype(np.int64)
-        self.centroids = np.stack([self.pictures[self.labels == k].mean(axis=0) for k in range(10)])
+        grey = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)
+        grey = np.pad(grey, ((0, 0), (0, 0), (2, 2), (2, 2)))  # (N, 1, 28, 28)
+        tall = np.pad(grey, ((0, 0), (0, 0), (18, 18), (2, 2)))
+        tint = np.array([0.9, 0.6, 0.4], dtype=np.float32)[:, None, None]
+        self.pictures = {"noisy_digits": grey, "noisy_fashion": grey, "synthetic_people": tall * tint}
+        self.centroids = {
+            name: np.stack([pictures[self.labels == k].mean(axis=0) for k in range(10)])
+            for name, pictures in self.pictures.items()
+        }
 
     def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
         return replace(card(f"{model}.gan"), kind="attacker", target_sha256=DIGEST)
 
     def cards(self) -> tuple[CheckpointCard, ...]:
-        return (card("cl_mvc"), card("ar_dmvc_am"), card("simvc.released"))
+        models = (card("cl_mvc"), card("ar_dmvc_am"), card("simvc.released"))
+        return (*models, card("cl_mvc", "noisy_fashion"), card("cl_mvc", "synthetic_people"))
 
     def problems(self) -> tuple[str, ...]:
         return ("checkpoints/noisy_digits/eamc: the weights do not have the digest its card names. Train it again.",)
@@ -77,17 +83,8 @@ class FakeLab:
     def objectives(self) -> tuple[str, ...]:
         return ("both", "complementarity", "consistency", "assignment")
 
-    def dataset_facts(self, dataset: str) -> SimpleNamespace:
-        return SimpleNamespace(
-            title="NoisyDigits",
-            sentence="A small handwritten digit, and another picture of the same digit under Gaussian noise.",
-            source="scikit-learn's digits",
-            epsilon=0.3,
-            samples=1797,
-            class_names=NAMES,
-            view_names=("original", "noisy partner"),
-            view_shapes=SHAPES,
-        )
+    def dataset_facts(self, dataset: str) -> DatasetFacts:
+        return DATASET_FACTS[dataset]
 
     def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
         self.sweeps += 1
@@ -95,14 +92,17 @@ class FakeLab:
             raise LabError("The held-out half has only 899 samples. Choose at most 899.")
         clean, labels, index = self._draw(spec)
         direction = self._direction(spec, clean)
+        matching = np.arange(10)[::-1].copy()
+        if spec.attack.dataset == "noisy_fashion":
+            matching[4] = -1
         first = self._frame(spec, 0.0, clean, clean, labels, None)
         first = replace(first, controls=dict.fromkeys(("noise", "untrained_generator"), first.scores))
         subject = Subject(
             index=index,
             labels=labels,
-            class_names=NAMES,
+            class_names=self.dataset_facts(spec.attack.dataset).class_names,
             n_clusters=10,
-            matching=np.arange(10)[::-1].copy(),
+            matching=matching,
             card_digest=DIGEST,
         )
         frames = (first,)
@@ -122,7 +122,9 @@ class FakeLab:
     def map(self, report: SweepReport, method: str = "pca") -> MapRecord:
         if method == "umap":
             time.sleep(self.pace * 5)
-        reference, _ = self._hidden((self.pictures[:600], self._partner(self.pictures[:600], 1)))
+        dataset = report.spec.attack.dataset
+        pictures = self.pictures[dataset][:600]
+        reference, _ = self._hidden(dataset, (pictures, self._partner(pictures, 1)))
         mean = reference.mean(axis=0)
         axes = np.linalg.svd(reference - mean, full_matrices=False)[2][:2].T
         bend = (lambda x: np.tanh(x / 2)) if method == "umap" else (lambda x: x)
@@ -137,25 +139,27 @@ class FakeLab:
         generator = np.random.default_rng(spec.attack.seed)
         index = np.sort(generator.permutation(898)[: spec.attack.samples]) + 899
         generator.shuffle(index)
-        view = self.pictures[index]
+        view = self.pictures[spec.attack.dataset][index]
         return (view, self._partner(view, spec.attack.seed)), self.labels[index], index.astype(np.int64)
 
     def _partner(self, view, seed):
         noise = np.random.default_rng(seed + 1).normal(0, 0.2, view.shape)
         return np.clip(view + noise, 0, 1).astype(np.float32)
 
-    def _hidden(self, views):
+    def _hidden(self, dataset, views):
         """Negative distance to each centroid, over both views, with cluster k standing for digit 9 - k."""
-        far = sum(((v[:, None] - self.centroids[None]) ** 2).sum(axis=(2, 3, 4)) for v in views)
+        centroids = self.centroids[dataset][None]
+        far = sum(((v[:, None] - centroids) ** 2).sum(axis=(2, 3, 4)) for v in views)
         hidden = -far[:, ::-1] / 12
         probs = np.exp(hidden - hidden.max(axis=1, keepdims=True))
         return hidden.astype(np.float32), (probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def _direction(self, spec: SweepSpec, clean):
         generator = np.random.default_rng(spec.attack.seed)
-        hidden, _ = self._hidden(clean)
+        hidden, _ = self._hidden(spec.attack.dataset, clean)
         order = np.argsort(-hidden, axis=1)
-        toward = self.centroids[9 - order[:, 1]] - self.centroids[9 - order[:, 0]]
+        centroids = self.centroids[spec.attack.dataset]
+        toward = centroids[9 - order[:, 1]] - centroids[9 - order[:, 0]]
         covered = spec.attack.views or (0, 1)
         strength = {"noise": 0.0, "untrained_generator": 0.3, "fgsm": 0.7}.get(spec.attack.attack, 1.0)
         signs = [np.sign(toward + 1e-3 * generator.normal(size=toward.shape)) for _ in clean]
@@ -164,7 +168,7 @@ class FakeLab:
         return [(d if v in covered else 0 * d).astype(np.float32) for v, d in enumerate(picked)]
 
     def _frame(self, spec, epsilon, clean, views, labels, first) -> Frame:
-        hidden, probs = self._hidden(views)
+        hidden, probs = self._hidden(spec.attack.dataset, views)
         clusters = probs.argmax(axis=1)
         before = clusters if first is None else first.clusters
         controls = {}

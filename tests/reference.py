@@ -45,9 +45,7 @@ def separation(memberships: Rows, kernel: Rows) -> float:
         return math.fsum(memberships[a][i] * kernel[a][b] * memberships[b][j] for a in range(n) for b in range(n))
 
     pairs = [(i, j) for i in range(k - 1) for j in range(i + 1, k)]
-    ratios = [
-        max(overlap(i, j), 1e-9) / math.sqrt(max(overlap(i, i) * overlap(j, j), 1e-18)) for i, j in pairs
-    ]
+    ratios = [max(overlap(i, j), 1e-9) / math.sqrt(max(overlap(i, i) * overlap(j, j), 1e-18)) for i, j in pairs]
     return math.fsum(ratios) / math.comb(k, 2)
 
 
@@ -97,9 +95,7 @@ def contrast_all_pairs(views: list[Rows], temperature: float, raw_weights: list[
     omega = 1.0
     if raw_weights is not None:
         omega = min(math.exp(w) for w in raw_weights) / math.fsum(math.exp(w) for w in raw_weights)
-    total = math.fsum(
-        contrast(views[u], views[v], temperature) for u in range(n_views) for v in range(u + 1, n_views)
-    )
+    total = math.fsum(contrast(views[u], views[v], temperature) for u in range(n_views) for v in range(u + 1, n_views))
     return omega * 2 / (n_views * (n_views - 1)) * total
 
 

@@ -29,7 +29,10 @@ def make_card(**changes):
         "n_clusters": N_CLASSES,
         "samples": 160,
         "recipe": {"model_options": {}},
-        "scores": {"train": {"accuracy": 1.0, "nmi": 1.0, "ari": 1.0}, "held_out": {"accuracy": 0.9, "nmi": 1, "ari": 1}},
+        "scores": {
+            "train": {"accuracy": 1.0, "nmi": 1.0, "ari": 1.0},
+            "held_out": {"accuracy": 0.9, "nmi": 1, "ari": 1},
+        },
         "command": "python -m core train noisy_digits/simvc",
         "training_seconds": 1.5,
         "device": "cpu",
@@ -113,7 +116,7 @@ def test_truncated_weights_are_refused(share, place, folder):
 
 def test_missing_weights_are_named_with_the_command_that_makes_them(place, folder):
     weights_path(place).unlink()
-    with pytest.raises(LabError, match="missing.*python -m core train noisy_digits/simvc"):
+    with pytest.raises(LabError, match=r"missing.*python -m core train noisy_digits/simvc"):
         reload(folder)
 
 
@@ -218,7 +221,7 @@ def test_a_card_with_a_wrong_value_is_refused(changes, place, folder):
     "changes", [{"recipe": {}}, {"recipe": {"epsilon": "0.3"}}, {"scores": {}}, {"target_sha256": None}], ids=str
 )
 def test_an_attackers_card_with_a_wrong_value_is_refused(changes, tmp_path):
-    scores = dict.fromkeys(("clean", "gan_frozen", "noise_frozen"), {"accuracy": 0.5, "nmi": 0.5, "ari": 0.5})
+    scores = {state: {"accuracy": 0.5, "nmi": 0.5, "ari": 0.5} for state in ("clean", "gan_frozen", "noise_frozen")}
     attacker = {"name": "simvc.gan", "kind": "attacker", "recipe": {"epsilon": 0.3}, "target_sha256": "0" * 64}
     save_checkpoint(tmp_path, make_card(**attacker, scores=scores), {"a": torch.zeros(1)})
     assert load_card(tmp_path, "noisy_digits", "simvc.gan").kind == "attacker"
@@ -242,7 +245,10 @@ def test_a_folder_without_checkpoints_is_empty_and_no_error(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"model": "nonsense"}, "no model called"), ({"recipe": {"model_options": {"colour": "red"}}}, "noisy_digits/simvc")],
+    [
+        ({"model": "nonsense"}, "no model called"),
+        ({"recipe": {"model_options": {"colour": "red"}}}, "noisy_digits/simvc"),
+    ],
     ids=["model", "option"],
 )
 def test_a_card_of_a_network_that_cannot_be_made_is_refused_in_a_sentence(changes, said, place, folder):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -15,6 +16,7 @@ from core.attacks import ATTACKS
 from core.data import DATASETS
 from core.defenses import DEFENSES
 from core.models import MODELS
+from core.recipes import lab as lab_recipes
 from tests.conftest import PROJECT
 
 COMMANDS = ("list", "train", "attack", "evaluate", "sweep", "doctor")
@@ -48,8 +50,10 @@ def place(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained_folder(tmp_path_factory):
-    """A lab with a SiMVC of one epoch and an attacker against it."""
-    with a_place_of_its_own(tmp_path_factory.mktemp("lab")) as folder:
+    """A lab with a SiMVC of one epoch and an attacker of two against it."""
+    recipe = lab_recipes.attacker
+    with a_place_of_its_own(tmp_path_factory.mktemp("lab")) as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lab_recipes, "attacker", lambda dataset: replace(recipe(dataset), late_epochs=1))
         for name in ("simvc", "simvc.gan"):
             call("train", f"patched_digits/{name}", "--epochs", "1", *SMALL)
         yield folder

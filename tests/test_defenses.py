@@ -79,7 +79,7 @@ def test_ar_dmvc_has_no_mitigator(learner, views):
 
 @pytest.mark.parametrize("detach_clean", [False, True])
 def test_the_mitigator_pulls_on_the_clean_side_unless_told_not_to(detach_clean, learner, views):
-    parameters = [parameter for parameter in learner.parameters()]
+    parameters = list(learner.parameters())
     term = make_defense("ar_dmvc_am", learner, detach_clean=detach_clean)(views, seeded())["mitigation"]
     ours = torch.autograd.grad(term, parameters, allow_unused=True)
     clean, adversarial, _ = encodings(learner, views)

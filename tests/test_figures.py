@@ -88,8 +88,9 @@ def test_stage_keeps_a_perturbation_smaller_than_a_grey_value(lab):
     assert np.abs(arrays["delta0"][0] * header["deltaScale"] - change).max() < 0.0001
 
 
-def test_stage_arrays_are_aligned(lab, report):
-    buffer = stage.pack(report, lab.map(report), view_names=VIEWS)
+def test_stage_arrays_are_aligned(lab):
+    *_, odd = lab.sweep(make_spec(samples=61, points=3))
+    buffer = stage.pack(odd, lab.map(odd), view_names=VIEWS)
     header, _ = unpack(buffer)
     assert (4 + int.from_bytes(buffer[:4], "little")) % stage.ALIGN == 0
     assert all(place["offset"] % stage.ALIGN == 0 for place in header["arrays"].values())
@@ -122,11 +123,15 @@ def test_the_shown_samples_are_the_first_of_the_draw_whoever_moves(lab):
 def test_large_pictures_are_shown_for_fewer_samples(report):
     large = np.zeros((64, 3, 128, 64), dtype=np.float32)
     frames = (replace(report.frames[0], views=(large, large)), *report.frames[1:])
-    assert len(stage.shown_samples(replace(report, frames=frames))) == stage.MIN_SHOWN
+    shown = len(stage.shown_samples(replace(report, frames=frames)))
+    assert stage.MIN_SHOWN <= shown < stage.MAX_SHOWN
+    assert shown * 2 * large[0].size * report.spec.points <= stage.PICTURE_BYTES
 
 
 def test_matched_columns_make_a_right_diagonal():
     assert stage.matched_columns(np.array([2, 0, -1, 1]), 3) == [1, 3, 0, 2]
+    assert stage.matched_columns(np.array([2, -1, 0]), 3) == [2, 1, 0]
+    assert stage.matched_columns(np.array([2, 0]), 3) == [1, 0]
 
 
 def test_clusters_without_a_label_have_a_sign(report):
@@ -185,7 +190,8 @@ def test_a_protocol_is_part_of_a_models_name():
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "text"), [(0, "0"), (0.2, "0.20"), (0.025, "0.025"), (1.0, "1.00"), (1 / 24, "0.042")]
+    ("epsilon", "text"),
+    [(0, "0"), (0.2, "0.20"), (0.025, "0.025"), (0.0125, "0.0125"), (1.0, "1.00"), (1 / 24, "0.0417")],
 )
 def test_epsilon_is_written_short(epsilon, text):
     assert words.epsilon_text(epsilon) == text

@@ -118,7 +118,30 @@ def test_cancel_shows_at_once_and_closes_the_iterator_at_its_next_step(queue):
     assert not work.closed.is_set()
     work.go.release()
     assert work.closed.wait(SOON)
+    assert queue.join(SOON)
+    assert queue.get("a").state == "cancelled"
     assert queue.get("a").latest == Result(1 / 3)
+
+
+def test_cancel_closes_an_iterator_that_others_still_hold(queue):
+    work = Work()
+    held = work()
+    submit(queue, "a", lambda: held)
+    work.go.release(2)
+    wait_until(lambda: queue.get("a").latest is not None)
+    queue.cancel("a", owner="me")
+    work.go.release()
+    assert work.closed.wait(SOON)
+
+
+def test_cancel_wins_over_the_last_step(queue):
+    work = Work(1)
+    submit(queue, "a", work)
+    assert work.started.wait(SOON)
+    queue.cancel("a", owner="me")
+    work.finish()
+    assert queue.join(SOON)
+    assert (queue.get("a").state, queue.get("a").latest) == ("cancelled", None)
 
 
 def test_a_waiting_job_is_cancelled_without_being_started(queue):

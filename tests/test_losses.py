@@ -181,7 +181,7 @@ def test_the_gan_terms_are_finite_for_a_certain_discriminator(kind):
 def test_the_hinge_equals_minus_eq_4():
     perturbation = 0.2 * rows(1, 6, 4).reshape(6, 1, 2, 2)
     expected = reference.constraint([perturbation.flatten(1).tolist()], 0.15, "paper")
-    assert 0 < expected
+    assert expected > 0
     assert norm_hinge(perturbation, 0.15).item() == pytest.approx(expected, **EXACT)
 
 

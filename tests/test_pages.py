@@ -1,6 +1,3 @@
-from functools import partial
-from urllib.parse import parse_qs
-
 import pytest
 import streamlit as st
 from conftest import PROJECT
@@ -211,9 +208,10 @@ def test_umap_is_made_in_the_background(app, lab):
     assert "being fitted" not in texts(app, "caption")
 
 
-def test_a_data_sets_budget_is_the_papers(app, lab, monkeypatch):
-    facts = lab.dataset_facts("noisy_digits")
-    facts.epsilon = 0.15
-    monkeypatch.setattr(lab, "dataset_facts", lambda name: facts)
+def test_the_budget_follows_the_data_set(app):
     app.run()
+    assert app.number_input(key="eps").value == 0.3
+    app.selectbox(key="data").set_value("noisy_fashion").run()
     assert app.number_input(key="eps").value == 0.15
+    assert not app.exception
+    assert not app.warning

@@ -8,7 +8,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from core.errors import LabError
-from core.projection import NEIGHBOURS, Projection, fit_pca, fit_umap, umap_projection
+from core.projection import NEIGHBOURS, fit_pca, fit_umap, umap_projection
 
 
 def samples(count=60, width=8, seed=0):

@@ -46,7 +46,9 @@ def test_a_recipe_names_things_that_are_there(name):
     assert made.model in MODELS
     assert made.augmentation in AUGMENTATIONS
     shapes = DATASET_FACTS[made.dataset].view_shapes
-    MODELS.make(made.model, view_shapes=shapes, n_clusters=len(DATASET_FACTS[made.dataset].class_names), **made.model_options)
+    MODELS.make(
+        made.model, view_shapes=shapes, n_clusters=len(DATASET_FACTS[made.dataset].class_names), **made.model_options
+    )
     if made.defense is not None:
         assert made.model in DEFENSES
         assert made.defense.inner.objective in OBJECTIVES
@@ -155,7 +157,9 @@ def test_the_printed_attacker_follows_eq_2_to_6(dataset):
     assert made.consensus == "fused"
 
 
-@pytest.mark.parametrize(("dataset", "epsilon"), [("noisy_mnist", 0.3), ("noisy_fashion", 0.15), ("patched_mnist", 0.3)])
+@pytest.mark.parametrize(
+    ("dataset", "epsilon"), [("noisy_mnist", 0.3), ("noisy_fashion", 0.15), ("patched_mnist", 0.3)]
+)
 def test_the_printed_defense_follows_section_5(dataset, epsilon):
     for model in DEFENDED:
         defense = recipe(dataset, model, "paper").defense

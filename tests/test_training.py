@@ -290,9 +290,7 @@ def test_a_resumed_training_equals_an_unbroken_one_bit_for_bit(kind, stop_after,
     later = train_on(resumed, few, completed=stop_after)
     assert [log.terms for log in later] == [log.terms for log in logs[stop_after:]]
     assert [log.epoch for log in later] == [2, 3][stop_after - 1 :]
-    assert same(
-        snapshot(resumed.phases, resumed.generator), snapshot(unbroken.phases, unbroken.generator)
-    )
+    assert same(snapshot(resumed.phases, resumed.generator), snapshot(unbroken.phases, unbroken.generator))
 
 
 def test_a_snapshot_is_a_copy(few):

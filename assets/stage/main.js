@@ -150,6 +150,10 @@ function createStage(root) {
     map.build(state.scene, state.colors);
     curve.build(state.scene, state.colors);
     show(fresh ? place(state.scene) : state.frame);
+    if (fresh && state.follow && scene.frames === scene.total) { // arrived at the end: worth a place in the address
+      state.epsilon = scene.epsilons[state.frame];
+      rest();
+    }
     pictures.mark(stage.selected, stage.hovered);
     root.dataset.frames = String(state.scene.frames);
   };

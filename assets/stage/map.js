@@ -2,6 +2,8 @@
 
 const GLIDE = 140; // milliseconds a point takes to its new place
 const PAD = 14;
+const MOST_NAMES = 20; // more would hide the points; pointing at one tells its cluster
+const ABOVE = 15; // pixels from the middle of a cluster up to its name
 const REACH = 14; // pixels within which the pointer catches a point
 
 function createMap(panel, stage) {
@@ -10,7 +12,7 @@ function createMap(panel, stage) {
   const legend = el("p", { class: "legend" });
   const note = el("p", { class: "note" });
   const frameBox = el("div", { class: "map" }, canvas, tip);
-  panel.append(legend, frameBox, note);
+  panel.append(el("p", { class: "key" }, "● stayed, ◆ moved, with the trail from its clean place"), frameBox, legend, note);
   let scene, colors, context, backdrop, now, from, to, width, height;
   let began = 0, request = 0, frame = 0, chosen = null;
 
@@ -75,6 +77,7 @@ function createMap(panel, stage) {
   }
 
   function drawNames(c) {
+    if (scene.names.length > MOST_NAMES) return;
     c.font = `700 15px ${colors.font}`;
     c.textAlign = "center";
     c.textBaseline = "middle";
@@ -82,10 +85,16 @@ function createMap(panel, stage) {
     c.lineWidth = 4;
     c.strokeStyle = colors.background;
     c.fillStyle = colors.text;
-    for (const [k, x, y] of scene.names) {
-      const at = Math.max(20, Math.min(width - 20, px(x)));
-      c.strokeText(scene.clusters[k], at, py(y));
-      c.fillText(scene.clusters[k], at, py(y));
+    const taken = [];
+    for (const [k, x, y] of [...scene.names].sort((a, b) => b[2] - a[2])) {
+      const half = c.measureText(scene.clusters[k]).width / 2 + 3;
+      const at = Math.max(half, Math.min(width - half, px(x)));
+      const clash = (t) => Math.abs(t.at - at) < t.half + half && Math.abs(t.down - down) < 16;
+      let down = Math.max(10, py(y) - ABOVE);
+      while (taken.some(clash)) down += 4;
+      taken.push({ at, half, down });
+      c.strokeText(scene.clusters[k], at, down);
+      c.fillText(scene.clusters[k], at, down);
     }
   }
 
@@ -155,7 +164,7 @@ function createMap(panel, stage) {
 
   function build(nextScene, nextColors) {
     [scene, colors] = [nextScene, nextColors];
-    note.textContent = `● stayed, ◆ moved (trail from its clean place), grey: other clean samples. ${scene.map}.`;
+    note.textContent = `Grey: other clean samples. ${scene.map}.`;
     const swatch = (k) => el("span", {}, el("i", { style: `background:${clusterColor(scene, k)}` }), scene.clusters[k]);
     legend.replaceChildren("Cluster ", ...scene.columns.slice(0, 12).map(swatch), scene.columns.length > 12 ? "…" : "");
     resize();

@@ -1,6 +1,7 @@
 // The picture strip: one card a sample, one row a view: clean, signed perturbation, adversarial. Pixels stay pixels.
 
 const GAP = 2; // source pixels between two pictures of a row
+const SMALLEST = 120; // CSS pixels of a row of three pictures
 
 const GREY = Uint32Array.from({ length: 256 }, (_, value) => pack32([value, value, value]));
 
@@ -81,19 +82,22 @@ function createPictures(panel, stage, chip) {
     const shape = JSON.stringify([scene.shapes, scene.shown.length]);
     if (shape !== built) layOut();
     built = shape;
+    list.classList.toggle("long", scene.clusters.some((name) => name.length > 4));
     const rowsText = scene.views.map((name, v) => (scene.attacked.includes(v) ? name : `${name} (not attacked)`));
     const how = scene.shown.length < scene.n ? `${scene.shown.length} of ${scene.n} samples drawn at random` : "";
     note.textContent = `Rows of a card: ${rowsText.join(", ")}. Above: its cluster, clean and now; `
       + `▲ moved to another cluster.${how ? ` ${how}, first to move first.` : ""}`;
   }
 
-  // The largest whole magnification at which three cards fit side by side (two on a phone).
+  // The largest whole magnification at which three cards fit side by side (two on a phone), but none too small to see.
   function zoom() {
     if (!rows.length) return;
     const across = list.clientWidth < 480 ? 2 : 3;
     const room = (list.clientWidth - 4 - 6 * (across - 1)) / across - 10;
     const widest = Math.max(...rows.map(({ image }) => image.width));
-    list.style.setProperty("--zoom", String(Math.max(1, Math.floor(room / widest))));
+    const chosen = Math.max(Math.ceil(SMALLEST / widest), Math.floor(room / widest));
+    list.style.setProperty("--zoom", String(chosen));
+    list.style.setProperty("--card", `${chosen * widest + 10}px`);
   }
   const watcher = new ResizeObserver(zoom);
   watcher.observe(list);

@@ -25,7 +25,7 @@ function hasMoved(scene, frame, sample) {
 }
 
 function epsilonText(epsilon) {
-  return epsilon === 0 ? "0" : epsilon.toFixed(3).replace(/0$/, "");
+  return epsilon === 0 ? "0" : epsilon.toFixed(4).replace(/0{1,2}$/, "");
 }
 
 function el(tag, attributes = {}, ...children) {

@@ -27,7 +27,7 @@ function createMatrix(panel, stage, after) {
 
   function cell(label, cluster) {
     const node = el("td");
-    if (scene.columns.indexOf(cluster) === label) node.className = "diagonal";
+    if (scene.matched[cluster] === label) node.className = "diagonal";
     node.onclick = () => stage.filter({ label, cluster, after });
     return node;
   }

@@ -16,7 +16,7 @@ from core.records import AttackScores, Floats, Frame, Integers, MapRecord, Subje
 
 MAX_SHOWN = 48  # samples in the picture strip
 MIN_SHOWN = 6
-PICTURE_BYTES = 1_500_000  # of all shown pictures; fewer samples are shown where pictures are large
+PICTURE_BYTES = 3_000_000  # of all shown pictures; fewer samples are shown where pictures are large
 THUMB_BYTES = 500_000  # of one clean picture of every sample, for the map's hover; left out above
 MAP_LABELS = {
     "pca": "PCA of the hidden layer, fitted on clean samples",
@@ -59,6 +59,7 @@ def pack(
         "classes": list(report.subject.class_names),
         "clusters": cluster_names(report.subject),
         "heads": COLUMNS,
+        "matched": report.subject.matching.tolist(),
         "columns": matched_columns(report.subject.matching, len(report.subject.class_names)),
         "shown": shown.tolist(),
         "index": report.subject.index.tolist(),
@@ -101,8 +102,14 @@ def cluster_names(subject: Subject) -> list[str]:
 
 
 def matched_columns(matching: Integers, n_classes: int) -> list[int]:
-    """The clusters in the order of the labels they match, unmatched ones last: a right diagonal."""
-    return [int(k) for k in np.argsort(np.where(matching < 0, n_classes, matching), kind="stable")]
+    """The clusters in the order of the labels they match, so that a right diagonal is a good clustering.
+
+    A cluster without a label stands where a label without a cluster left its place free, else at the end.
+    """
+    free = [k for k, label in enumerate(matching) if label < 0]
+    of_label = {int(label): k for k, label in enumerate(matching) if label >= 0}
+    columns = [of_label.get(label, free.pop(0) if label not in of_label and free else -1) for label in range(n_classes)]
+    return [k for k in columns if k >= 0] + free
 
 
 def _pictures(report: SweepReport, shown: Integers) -> tuple[Arrays, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The only colours of the lab. Roles keep their colour on every screen; clusters use a palette safe for colour-blind eyes."""
+"""The only colours of the lab: roles keep theirs on every screen, clusters use a palette for any colour vision."""
 
 from typing import Any
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator
 
 from core.records import AttackScores, AttackSpec, CheckpointCard, Frame, SweepReport, SweepSpec
@@ -66,11 +67,8 @@ def model_name(name: str) -> str:
 
 
 def epsilon_text(epsilon: float) -> str:
-    """ε with up to three decimals and no trailing zeros beyond the second: 0.20, 0.025, 0."""
-    if epsilon == 0:
-        return "0"
-    text = f"{epsilon:.3f}"
-    return text[:-1] if text.endswith("0") else text
+    """ε with two to four decimals: 0.20, 0.025, 0.0125; zero is 0."""
+    return "0" if epsilon == 0 else re.sub("0{1,2}$", "", f"{epsilon:.4f}")
 
 
 def _change(before: float, after: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 ARRIVED, NOTICES, NOTICED_AT, POSITION = "_arrived", "_notices", "_noticed_at", "_position"
+IGNORED = "That was ignored; the page shows the usual choice."
 
 
 def arrive() -> None:
@@ -65,12 +66,13 @@ def show_notices(state: str) -> None:
     """Say what of the address was not obeyed, until the ``state`` of the page changes."""
     if st.session_state.setdefault(NOTICED_AT, state) != state:
         st.session_state[NOTICES] = []
-    for notice in st.session_state.get(NOTICES, []):
-        st.warning(notice, icon=":material/link_off:")
+    notices = st.session_state.get(NOTICES, [])
+    if notices:
+        st.warning("  \n".join([*notices, IGNORED]), icon=":material/link_off:")
 
 
 def _notice(problem: str) -> None:
-    text = f"The address asks for {problem}. It was ignored; the page shows the usual choice."
+    text = f"The address asks for {problem}."
     notices = st.session_state.setdefault(NOTICES, [])
     if text not in notices:
         notices.append(text)

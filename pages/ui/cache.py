@@ -1,4 +1,4 @@
-"""The app's only caches: the lab, the job queue, and what is cheap to keep of a result. Keys are specs, never arrays."""
+"""The app's only caches: the lab, the queue, and what is cheap to keep of a result. Keys are specs, never arrays."""
 
 from collections.abc import Iterator
 
@@ -46,9 +46,14 @@ def clean(spec: SweepSpec) -> SweepReport:
 def map_of(report: SweepReport, method: str) -> MapRecord | None:
     """The report's map if it can be had at once: PCA always, UMAP once :func:`ask_for_map` has done its work."""
     if method == "pca":
-        return _pca(report.spec.digest, len(report.frames), report)
+        return pca(report)
     job = jobs().get(map_key(report))
     return job.latest if job is not None and job.state == "done" else None
+
+
+def pca(report: SweepReport) -> MapRecord:
+    """The report's map by PCA."""
+    return _pca(report.spec.digest, len(report.frames), report)
 
 
 @st.cache_resource(max_entries=BUFFERS, show_spinner=False)

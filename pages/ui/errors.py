@@ -1,4 +1,4 @@
-"""No traceback on a page: a LabError is shown in its own words, anything else in one sentence and in full in the log."""
+"""No traceback on a page: a LabError is shown in its own words, the rest in one sentence and in full in the log."""
 
 import logging
 from collections.abc import Iterator

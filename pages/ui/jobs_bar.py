@@ -5,7 +5,6 @@ from uuid import uuid4
 import streamlit as st
 
 from core.figures import words
-from core.jobs import JobView
 from core.records import SweepSpec
 from pages.ui import address, cache
 
@@ -30,6 +29,7 @@ def run_if_linked(spec: SweepSpec) -> None:
         st.session_state["_linked"] = address.position() is not None
         if st.session_state["_linked"]:
             submit(spec)
+            st.rerun()
 
 
 def run_button(spec: SweepSpec) -> None:
@@ -70,7 +70,7 @@ def _queue() -> None:
         st.progress(job.progress, text=f"{job.title}: {progress_text(job)}")
 
 
-def progress_text(job: JobView) -> str:
+def progress_text(job: cache.JobView) -> str:
     """Where a job stands, in a few words."""
     if job.state == "waiting":
         return "next in the queue" if job.position <= 1 else f"{job.position} jobs are before it"

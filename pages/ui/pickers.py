@@ -1,4 +1,4 @@
-"""The choices: data set and model for all pages, the attack for the page that attacks. Their values are in the address."""
+"""The choices: data set and model for all pages, the attack for the page that attacks. All are in the address."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -161,15 +161,17 @@ def _pick_views(names: tuple[str, ...]) -> tuple[int, ...] | None:
 def _pick_objective(attack: str) -> str:
     options = list(cache.lab().objectives())
     address.check_options("goal", options, str, "the objective")
+    usual = options.index("both") if "both" in options else 0
     picked = st.selectbox(
         "Objective of FGSM and PGD",
         options,
+        usual,
         key="goal",
         bind="query-params",
         disabled=attack not in words.GRADIENT_ATTACKS,
         help="  \n".join(f"**{name}**: {words.objective_name(name)}" for name in options),
     )
-    return picked if picked in options else options[0]
+    return picked if picked in options else options[usual]
 
 
 def _pick_map() -> str:

@@ -3,78 +3,76 @@
 import streamlit as st
 
 from core.figures import curves, words
-from core.jobs import JobView
-from core.records import MapRecord, SweepReport, SweepSpec
+from core.records import SweepReport, SweepSpec
 from pages.ui import address, cache, components, errors, jobs_bar
 from pages.ui.pickers import Target
 
 TICK = 0.4  # seconds between two looks at a running sweep
+FITTING = "UMAP is being fitted, 10 to 40 seconds for a model's first; the map shows PCA meanwhile."
 
 
 def show(spec: SweepSpec, chosen: Target, method: str) -> None:
     """Everything below the controls. Looks again by itself while the sweep or its map is being made."""
+    job = cache.jobs().get(spec.digest)
+    if method != "pca" and not (job is not None and job.active) and _map_job(spec) is None:
+        cache.ask_for_map(_report(spec, job), jobs_bar.owner())
+        st.rerun()  # so that the queue in the sidebar shows it
     busy = _busy(spec, method)
     st.fragment(_show, run_every=TICK if busy else None)(spec, chosen, method, busy)
-    job = cache.jobs().get(spec.digest)
     if job is not None and not job.active and job.latest is not None and len(job.latest.frames) > 1:
         _after(job.latest, words.attacker_sentence(chosen.attacker))
 
 
 def _busy(spec: SweepSpec, method: str) -> bool:
-    job = cache.jobs().get(spec.digest)
-    if job is not None and job.active:
-        return True
-    if method == "pca":
-        return False
-    map_job = cache.jobs().get(cache.map_key(_report(spec, job)))
-    return map_job is None or map_job.active
+    job, map_job = cache.jobs().get(spec.digest), None if method == "pca" else _map_job(spec)
+    return any(job is not None and job.active for job in (job, map_job))
 
 
-def _report(spec: SweepSpec, job: JobView | None) -> SweepReport:
+def _report(spec: SweepSpec, job: cache.JobView | None) -> SweepReport:
     """The newest the job has, else the clean samples."""
     return cache.clean(spec) if job is None or job.latest is None else job.latest
+
+
+def _map_job(spec: SweepSpec) -> cache.JobView | None:
+    return cache.jobs().get(cache.map_key(_report(spec, cache.jobs().get(spec.digest))))
 
 
 def _show(spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
     with errors.shown("page"):
         job = cache.jobs().get(spec.digest)
-        _status(spec, job)
         report = _report(spec, job)
-        map_record = _map(report, method, running=job is not None and job.active)
+        map_record = cache.map_of(report, method)
+        _status(spec, job, waits_for_map=map_record is None)
         attacker = words.attacker_sentence(chosen.attacker)
-        components.stage(cache.buffer(report, map_record, tuple(chosen.facts.view_names), address.position(), attacker))
+        components.stage(
+            cache.buffer(
+                report,
+                map_record or cache.pca(report),
+                tuple(chosen.facts.view_names),
+                address.position(),
+                attacker,
+            )
+        )
         if was_busy and not _busy(spec, method):
             st.rerun()
 
 
-def _status(spec: SweepSpec, job: JobView | None) -> None:
+def _status(spec: SweepSpec, job: cache.JobView | None, *, waits_for_map: bool) -> None:
+    """One line, so that nothing below it jumps; failures take the room they need."""
+    map_job = _map_job(spec) if waits_for_map else None
+    for failed in (job, map_job):
+        if failed is not None and failed.state == "failed":
+            st.error(failed.error, icon=":material/error:")
+    fitting = f" {FITTING}" if map_job is not None and map_job.active else ""
     if job is None:
-        st.caption(f"Clean samples. **Run attack** adds {spec.points - 1} values of ε up to {spec.attack.epsilon:g}.")
+        more = f"**Run attack** adds {spec.points - 1} values of ε up to {spec.attack.epsilon:g}."
+        st.caption(f"Clean samples. {fitting or more}")
     elif job.active:
         st.caption(f":material/hourglass_top: **{job.title}**: {jobs_bar.progress_text(job)}")
-    elif job.state == "failed":
-        st.error(job.error, icon=":material/error:")
-    else:
+    elif job.state != "failed":
         frames = 0 if job.latest is None else len(job.latest.frames) - 1
         how = "Finished" if job.state == "done" else "Cancelled"
-        st.caption(f"{how} after {job.seconds:.1f} s: {frames} of {spec.points - 1} values of ε.")
-
-
-def _map(report: SweepReport, method: str, *, running: bool) -> MapRecord:
-    """The map asked for, or PCA while it is being made."""
-    pca = cache.map_of(report, "pca")
-    if method == "pca" or running:
-        return pca
-    record = cache.map_of(report, method)
-    if record is None:
-        job = cache.jobs().get(cache.map_key(report)) or cache.ask_for_map(report, jobs_bar.owner())
-        if job.state == "failed":
-            st.error(job.error, icon=":material/error:")
-        elif job.active:
-            st.caption(
-                "UMAP is being fitted; the first of a model takes 10 to 40 seconds. The map shows PCA meanwhile."
-            )
-    return record or pca
+        st.caption(f"{how} after {job.seconds:.1f} s: {frames} of {spec.points - 1} values of ε.{fitting}")
 
 
 def _after(report: SweepReport, attacker: str) -> None:

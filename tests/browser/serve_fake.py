@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 def serve(port: str, pace: str = "0.3") -> None:
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-    import core.lab
     from fake_lab import FakeLab
+
+    import core.lab
 
     core.lab.Lab = partial(FakeLab, pace=float(pace))
     options = ["--server.port", port, "--server.fileWatcherType", "none"]

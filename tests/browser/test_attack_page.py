@@ -49,6 +49,7 @@ def test_an_attack_grows_on_the_screen(open_page):
     assert page.locator(".card.moved").count() > 0
     page.wait_for_selector(".st-key-csv", timeout=LONG)
     page.wait_for_selector(".js-plotly-plot", timeout=LONG)
+    page.wait_for_function("location.search.includes('at=0.3')", timeout=LONG)
 
 
 def test_scrubbing_by_keyboard_needs_no_server(open_page):

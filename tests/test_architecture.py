@@ -1,0 +1,245 @@
+import ast
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+
+from tests.conftest import PROJECT
+
+STANDARD = sys.stdlib_module_names
+
+# Who may import what, beside the standard library and its own package. The longest fitting row counts; a name allows
+# everything below it.
+MAY_IMPORT = {
+    "app": "streamlit pages",
+    "pages": "streamlit pages.ui core.lab core.records core.figures core.errors",
+    "pages.ui": "streamlit core.lab core.records core.figures core.errors core.jobs",
+    # Words and files: no tensors
+    "core": "",
+    "core.errors": "",
+    "core.registry": "core.errors",
+    "core.files": "core.errors",
+    "core.jobs": "core.errors",
+    "core.records": "numpy core.errors",
+    "core.metrics": "numpy scipy sklearn core.errors core.records",
+    "core.projection": "numpy umap core.errors core.records",
+    "core.store": "numpy core.errors core.files core.runtime",
+    "core.figures": "numpy plotly core.errors core.records",
+    # Tensors: no reports
+    "core.types": "numpy torch core.errors",
+    "core.runtime": "torch core.errors",
+    "core.data": "numpy torch torchvision sklearn PIL core.errors core.records core.registry core.types",
+    "core.losses": "torch",
+    "core.models": "torch core.errors core.losses core.registry core.types",
+    "core.attacks": "torch core.errors core.losses core.models.base core.records core.registry core.types",
+    "core.defenses": "torch core.attacks.base core.losses core.models.base core.registry core.training core.types",
+    "core.training": "torch core.errors core.records core.types",
+    "core.augmentation": "torch core.registry core.training core.types",
+    # Numbers of papers: the words for their choices, the facts of data sets, nothing that runs
+    "core.recipes": "core.attacks core.losses core.models.encoders core.data.facts core.registry",
+    # From recipes to networks, and onto the disk
+    "core.trainers": "torch core.attacks core.augmentation core.defenses core.models core.recipes core.training "
+    "core.types",
+    "core.checkpoints": "torch safetensors core.errors core.files core.records",
+    "core.runs": "torch safetensors core.errors core.files core.records core.trainers core.training core.types",
+    # The lab and its rooms: here tensors become records
+    "core.frames": "numpy torch core.attacks core.errors core.metrics core.models.base core.records core.types",
+    "core.library": "torch core.attacks core.checkpoints core.data core.errors core.models core.records core.registry "
+    "core.types",
+    "core.checkpoint_training": "torch core",
+    "core.lab": "numpy torch core",
+    # The command line: asks the lab, prints
+    "core.doctor": "torch core",
+    "core.commands": "tqdm core.attacks core.data core.defenses core.doctor core.errors core.lab core.models "
+    "core.records",
+    "core.__main__": "core.commands core.errors core.recipes.base",
+}
+
+KNOW_BOTH = {"core.lab", "core.frames", "core.library", "core.checkpoint_training", "core.doctor"}
+# Records without data: a log, a card, a check of a number, names of array types.
+DATA_FREE = {"EpochLog", "CheckpointCard", "check_epsilon", "Floats", "Integers"}
+
+PRINTING = {"core.__main__", "core.commands"}
+CACHING = {"pages.ui.cache"}
+DRAWING = {"rand", "randn", "randperm", "randint", "normal", "bernoulli", "multinomial"}
+FUNCTION_LINES, FILE_LINES = 60, 400
+
+
+def module_name(path):
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources():
+    """Every module of the project but its tests."""
+    files = [PROJECT / "app.py", *(PROJECT / "core").rglob("*.py"), *(PROJECT / "pages").rglob("*.py")]
+    return {module_name(path): path for path in sorted(files)}
+
+
+SOURCES = sources()
+CORE = [name for name in SOURCES if name.split(".")[0] == "core"]
+COMPUTING = ("core.attacks", "core.defenses", "core.losses", "core.models")
+NETWORK_SIDE = [name for name in CORE if name.startswith(COMPUTING)]
+
+every_module = pytest.mark.parametrize("name", list(SOURCES))
+every_core_module = pytest.mark.parametrize("name", CORE)
+
+
+@cache
+def tree(name):
+    return ast.parse(SOURCES[name].read_text(encoding="utf-8"))
+
+
+def imports(name):
+    """The modules a module imports, wherever the statement stands."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}:{node.lineno} imports relatively"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in SOURCES else node.module
+
+
+def calls(name):
+    """(dotted name as far as it is one, call) of every call."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def below(name, parts):
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
+
+
+def row(name):
+    fitting = [part for part in MAY_IMPORT if below(name, [part])]
+    return max(fitting, key=len, default=None)
+
+
+@every_module
+def test_imports_only_what_its_row_allows(name):
+    part = row(name)
+    allowed = MAY_IMPORT[part].split()
+    if part not in ("core", "pages"):
+        allowed.append(part)
+    wrong = [i for i in imports(name) if i.split(".")[0] not in STANDARD and not below(i, allowed)]
+    assert wrong == []
+
+
+@every_module
+def test_every_module_has_a_row_of_its_own_or_of_its_package(name):
+    assert row(name) is not None
+    assert row(name) != "core" or name == "core"
+
+
+def test_every_row_is_about_something_that_is_there():
+    assert set(MAY_IMPORT) <= {*SOURCES, "pages", "pages.ui"}
+
+
+def test_nobody_imports_a_page():
+    for name in SOURCES:
+        assert not [i for i in imports(name) if i.startswith("pages.") and not below(i, ["pages.ui"])], name
+
+
+def test_core_never_imports_streamlit():
+    assert not [name for name in CORE if below("streamlit", imports(name)) or "streamlit" in imports(name)]
+
+
+def test_attacks_and_defenses_know_no_concrete_model():
+    for name in SOURCES:
+        if below(name, ["core.attacks", "core.defenses"]):
+            assert not [i for i in imports(name) if below(i, ["core.models"]) and i != "core.models.base"], name
+
+
+@every_core_module
+def test_only_the_lab_knows_both_tensors_and_records(name):
+    if name in KNOW_BOTH or "torch" not in {i.split(".")[0] for i in imports(name)}:
+        return
+    taken = {
+        alias.name
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.ImportFrom) and node.module == "core.records"
+        for alias in node.names
+    }
+    assert taken <= DATA_FREE
+
+
+@every_module
+def test_nothing_is_ever_unpickled(name):
+    text = SOURCES[name].read_text(encoding="utf-8")
+    assert not {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"} & {i.split(".")[0] for i in imports(name)}
+    for call, node in calls(name):
+        assert call not in ("torch.load", "torch.jit.load", "eval", "exec"), f"{name}:{node.lineno}"
+        if call.endswith("np.load") or call == "numpy.load":
+            assert "allow_pickle=False" in ast.unparse(node), f"{name}:{node.lineno}"
+    assert "allow_pickle=True" not in text
+    assert "weights_only=False" not in text
+
+
+@every_module
+def test_nothing_is_strict_by_halves(name):
+    for call, node in calls(name):
+        if call.endswith(".load_state_dict") and "optimizer" not in call:
+            assert "strict=True" in ast.unparse(node), f"{name}:{node.lineno}"
+        assert "strict=False" not in [ast.unparse(keyword) for keyword in node.keywords], f"{name}:{node.lineno}"
+
+
+@every_module
+def test_only_fit_calls_backward(name):
+    backward = [node.lineno for call, node in calls(name) if call.endswith(".backward")]
+    assert name == "core.training" or backward == []
+
+
+@every_module
+def test_no_global_randomness(name):
+    for call, node in calls(name):
+        assert call not in ("torch.manual_seed", "torch.seed", "random.seed", "np.random.seed"), f"{name}:{node.lineno}"
+        assert not call.startswith(("torch.cuda.manual_seed", "random.")), f"{name}:{node.lineno}"
+        assert not call.endswith(("rand_like", "randn_like", "randint_like")), f"{name}:{node.lineno}"
+        words = call.split(".")
+        if words[0] == "torch" and words[-1] in DRAWING:
+            assert "generator" in {keyword.arg for keyword in node.keywords}, f"{name}:{node.lineno}"
+        if words[:2] == ["np", "random"] and len(words) == 3:
+            assert words[2] in ("default_rng", "RandomState"), f"{name}:{node.lineno}"
+            assert node.args, f"{name}:{node.lineno} has no seed"
+
+
+@every_core_module
+def test_core_does_not_print(name):
+    printed = [node.lineno for call, node in calls(name) if call in ("print", "sys.stdout.write")]
+    assert name in PRINTING or printed == []
+
+
+@pytest.mark.parametrize("name", NETWORK_SIDE)
+def test_nothing_is_fetched_from_the_device_inside_a_computation(name):
+    fetching = ("item", "tolist", "cpu", "cuda", "numpy")
+    fetched = [f"{name}:{node.lineno}" for call, node in calls(name) if call.split(".")[-1] in fetching]
+    assert fetched == []
+
+
+@every_module
+def test_only_one_place_of_the_app_caches(name):
+    cached = [n.lineno for n in ast.walk(tree(name)) if isinstance(n, ast.Attribute) and n.attr.startswith("cache_")]
+    assert name in CACHING or cached == []
+
+
+@every_module
+def test_functions_and_files_stay_short(name):
+    assert len(SOURCES[name].read_text(encoding="utf-8").splitlines()) <= FILE_LINES
+    functions = [n for n in ast.walk(tree(name)) if isinstance(n, ast.FunctionDef)]
+    assert [f.name for f in functions if f.end_lineno - f.lineno >= FUNCTION_LINES] == []
+
+
+@every_core_module
+def test_every_module_says_what_it_is_for(name):
+    assert ast.get_docstring(tree(name))
+
+
+def test_the_lab_starts_without_what_only_some_need():
+    code = "import core.lab, sys; print(*{'streamlit', 'umap', 'numba', 'plotly'} & {*sys.modules})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == []

@@ -1,0 +1,238 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.attacks import ATTACKS
+from core.checkpoints import load_card
+from core.errors import LabError
+from core.lab import CONTROLS, Lab
+from core.records import AttackSpec, SweepSpec, TrainSpec
+from core.store import ResultStore
+
+TARGET = "patched_digits"
+MODEL = TrainSpec(dataset=TARGET, model="cl_mvc", epochs=2, runs=1)
+ATTACKER = TrainSpec(dataset=TARGET, model="cl_mvc", kind="attacker", epochs=1)
+SPEC = AttackSpec(dataset=TARGET, model="cl_mvc", attack="pgd", epsilon=0.2, samples=24, steps=2)
+ROUNDING = 1e-6  # of float32 pixels in [0, 1]
+
+
+def exhaust(training):
+    """Run a training to its end; its card."""
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            return end.value
+
+
+def make_lab(folder):
+    store = ResultStore(folder / "shipped", folder / "computed")
+    return Lab(checkpoints=folder / "checkpoints", runs=folder / "runs", device="cpu", store=store)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    made = make_lab(tmp_path_factory.mktemp("lab"))
+    exhaust(made.train(MODEL))
+    exhaust(made.train(ATTACKER))
+    return made
+
+
+@pytest.fixture
+def untouched(tmp_path):
+    """A lab of its own for tests that change checkpoints."""
+    return make_lab(tmp_path)
+
+
+def test_a_sweep_begins_with_the_clean_samples(lab):
+    report = next(lab.sweep(SweepSpec(attack=SPEC, points=3)))
+    assert [frame.epsilon for frame in report.frames] == [0.0]
+    assert report.progress == 0
+    assert report.frames[0].scores.changed == 0
+    assert report.frames[0].scores.linf == (0.0, 0.0, 0.0)
+
+
+def test_a_sweep_grows_along_its_grid(lab):
+    spec = SweepSpec(attack=SPEC, points=4)
+    reports = list(lab.sweep(spec))
+    counts = [len(report.frames) for report in reports]
+    assert counts == sorted(counts)
+    assert tuple(frame.epsilon for frame in reports[-1].frames) == pytest.approx(spec.epsilons)
+    assert reports[-1].finished
+    assert not reports[-2].finished or reports[-2].frames == reports[-1].frames
+
+
+def test_progress_rises_to_one(lab):
+    progress = [report.progress for report in lab.sweep(SweepSpec(attack=SPEC, points=3))]
+    assert progress == sorted(progress)
+    assert progress[-1] == 1
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_every_attack_stays_in_its_budget(lab, attack):
+    report = lab.attack(replace(SPEC, attack=attack))
+    assert max(report.attacked.scores.linf) <= SPEC.epsilon + ROUNDING
+    assert all(view.min() >= 0 and view.max() <= 1 for view in report.attacked.views)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_the_same_spec_gives_the_same_result(lab, attack):
+    spec = replace(SPEC, attack=attack, samples=8)
+    first, second = lab.attack(spec), lab.attack(spec)
+    for one, other in zip(first.attacked.views, second.attacked.views, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert first.attacked.scores == second.attacked.scores
+
+
+def test_the_seed_chooses_the_samples(lab):
+    first, second = (lab.attack(replace(SPEC, attack="noise", seed=seed)).subject.index for seed in (0, 1))
+    assert set(first) != set(second)
+
+
+def test_samples_come_from_the_held_out_half(lab):
+    _, held_out = lab.library.parts(TARGET)
+    report = lab.attack(replace(SPEC, attack="noise", samples=len(held_out)))
+    assert set(report.subject.index) == set(held_out.index.tolist())
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_controls_stand_beside_every_attack(lab, attack):
+    report = lab.attack(replace(SPEC, attack=attack, samples=8))
+    assert tuple(report.attacked.controls) == CONTROLS
+    for scores in report.attacked.controls.values():
+        assert max(scores.linf) <= SPEC.epsilon + ROUNDING
+
+
+def test_noise_equals_its_own_control(lab):
+    report = lab.attack(replace(SPEC, attack="noise"))
+    assert report.attacked.scores == report.attacked.controls["noise"]
+
+
+def test_only_chosen_views_are_attacked(lab):
+    report = lab.attack(replace(SPEC, views=(1,)))
+    changes = [np.abs(a - b).max() for a, b in zip(report.clean.views, report.attacked.views, strict=True)]
+    assert changes[0] == changes[2] == 0 < changes[1]
+    assert report.attacked.controls["noise"].linf[0] == 0
+
+
+def test_the_released_target_mode_leaves_the_shared_model_alone(lab):
+    card = lab.library.card(TARGET, "cl_mvc")
+    before = {name: t.clone() for name, t in lab.library.model(card).state_dict().items()}
+    lab.attack(replace(SPEC, target_mode="train"))
+    model = lab.library.model(card)
+    assert not any(module.training for module in model.modules())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_pca_map_places_every_frame(lab):
+    *_, report = lab.sweep(SweepSpec(attack=SPEC, points=3))
+    record = lab.map(report)
+    assert record.points.shape == (3, SPEC.samples, 2)
+    assert record.reference.shape == (len(record.reference_clusters), 2)
+    assert np.isfinite(record.points).all()
+
+
+def test_clean_samples_lie_on_their_reference_points(lab):
+    report = next(lab.sweep(SweepSpec(attack=SPEC, points=2)))
+    record = lab.map(report)
+    held_out = lab.library.parts(TARGET)[1].index.tolist()
+    rows = [held_out.index(i) for i in report.subject.index]
+    np.testing.assert_allclose(record.points[0], record.reference[rows], atol=1e-3)  # batches round differently
+
+
+def test_a_stored_umap_is_not_fitted_again(lab, monkeypatch):
+    report = next(lab.sweep(SweepSpec(attack=SPEC, points=2)))
+    fits = []
+
+    def fit(hidden):
+        from core.projection import umap_projection
+
+        fits.append(len(hidden))
+        return umap_projection(hidden, np.random.default_rng(0).normal(size=(len(hidden), 2)))
+
+    monkeypatch.setattr("core.lab.fit_umap", fit)
+    first, second = lab.map(report, "umap"), lab.map(report, "umap")
+    assert len(fits) == 1
+    np.testing.assert_array_equal(first.points, second.points)
+
+
+def test_evaluation_scores_both_parts(lab):
+    card = lab.library.card(TARGET, "cl_mvc")
+    scores = lab.evaluate(TARGET, "cl_mvc")
+    for part in ("train", "held_out"):
+        assert scores[part].accuracy == pytest.approx(card.scores[part]["accuracy"])
+
+
+def test_an_attackers_card_has_the_noise_control(lab):
+    card = lab.attacker(TARGET, "cl_mvc")
+    assert {"clean", "noise_frozen", "gan_frozen", "gan_rematched"} <= set(card.scores)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"dataset": "noisy_digit"}, "Did you mean noisy_digits"),
+        ({"model": "clmvc"}, "Did you mean cl_mvc"),
+        ({"attack": "pgt"}, "Did you mean pgd"),
+        ({"objective": "bath"}, "Did you mean both"),
+        ({"samples": 10_000}, "fewer than 10000"),
+        ({"views": (7,)}, "There is no view 7"),
+    ],
+)
+def test_what_is_not_there_is_named(lab, changes, sentence):
+    with pytest.raises(LabError, match=sentence):
+        lab.attack(replace(SPEC, **changes))
+
+
+@pytest.mark.parametrize("epsilon", [-1.0, 2.0, float("nan"), float("inf")])
+def test_an_impossible_budget_is_refused(epsilon):
+    with pytest.raises(LabError, match="ε must lie in"):
+        replace(SPEC, epsilon=epsilon)
+
+
+def test_a_finished_training_is_not_done_again(untouched):
+    first = exhaust(untouched.train(MODEL))
+    logs = list(untouched.train(MODEL))
+    assert logs == []
+    assert load_card(untouched.library.checkpoints, TARGET, "cl_mvc").sha256 == first.sha256
+
+
+def test_another_training_never_replaces_a_checkpoint_unasked(untouched):
+    first = exhaust(untouched.train(MODEL))
+    second = exhaust(untouched.train(replace(MODEL, seed=5)))
+    assert second.name.startswith("cl_mvc-")
+    assert load_card(untouched.library.checkpoints, TARGET, "cl_mvc") == first
+
+
+def test_overwriting_replaces_a_checkpoint(untouched):
+    exhaust(untouched.train(MODEL))
+    second = exhaust(untouched.train(replace(MODEL, seed=5), overwrite=True))
+    assert load_card(untouched.library.checkpoints, TARGET, "cl_mvc") == second
+
+
+def test_an_attacker_is_offered_only_for_the_weights_it_was_trained_against(untouched):
+    exhaust(untouched.train(MODEL))
+    exhaust(untouched.train(ATTACKER))
+    assert "gan" in untouched.attacks(TARGET, "cl_mvc")
+    exhaust(untouched.train(replace(MODEL, seed=5), overwrite=True))
+    assert "gan" not in untouched.attacks(TARGET, "cl_mvc")
+    with pytest.raises(LabError, match=r"train patched_digits/cl_mvc\.gan"):
+        untouched.attack(replace(SPEC, attack="gan"))
+
+
+def test_a_defense_trains_from_the_trial_with_the_lowest_loss(untouched):
+    spec = TrainSpec(dataset=TARGET, model="ar_dmvc", epochs=1, runs=2, seed=3)
+    training = untouched.train(spec)
+    trials = []
+    for log in training:
+        if log.phase == "warm-up" and log.runs == 2:
+            trials.append(log)
+        if log.runs == 1:
+            break
+    training.close()
+    totals = {run: [log.total for log in trials if log.run == run][-1] for run in (1, 2)}
+    best = min(totals, key=totals.get)
+    again = [log.total for log in trials if log.run == best]
+    assert log.total == pytest.approx(again[0])  # the chosen seed starts as it did in its trial
