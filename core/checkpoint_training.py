@@ -136,7 +136,9 @@ def _plan_attacker(library: Library, spec: TrainSpec) -> Plan:
     target = library.card(spec.dataset, spec.model)
     BY_PROTOCOL[spec.protocol]
     recipe = RECIPES.make(recipe_name(spec.dataset, target.model, spec.protocol)).attacker
-    recipe = replace(recipe, **_changes(spec, "epochs", "epsilon", "precision"))
+    recipe = replace(recipe, **_changes(spec, "epsilon", "precision"))
+    if spec.epochs is not None:
+        recipe = replace(recipe, epochs=spec.epochs, late_epochs=spec.epochs // 2)  # two to one, as released
     train, held_out = _parts(library, spec)
     data = train if recipe.trained_on == "train" else held_out
     model = library.model(target)

@@ -98,7 +98,7 @@ class TrainSpec:
     protocol: str = "lab"
     seed: int = 0
     samples: int | None = None  # of the training part, from its start; None for all
-    epochs: int | None = None  # of the last phase
+    epochs: int | None = None  # of a defense's last stage; an attacker's late phase has half as many more
     runs: int | None = None  # seeds seed, seed + 1, …, the lowest final loss wins
     epsilon: float | None = None  # an attacker's budget
     precision: str | None = None  # "float32", or "bfloat16" for convolutions where the processor is fast at it

@@ -8,6 +8,7 @@ from core.attacks import ATTACKS
 from core.checkpoints import load_card
 from core.errors import LabError
 from core.lab import CONTROLS, Lab
+from core.recipes import lab as lab_recipe
 from core.records import AttackSpec, SweepSpec, TrainSpec
 from core.store import ResultStore
 
@@ -222,7 +223,8 @@ def test_an_attacker_is_offered_only_for_the_weights_it_was_trained_against(unto
         untouched.attack(replace(SPEC, attack="gan"))
 
 
-def test_a_defense_trains_from_the_trial_with_the_lowest_loss(untouched):
+def test_a_defense_trains_from_the_trial_with_the_lowest_loss(untouched, monkeypatch):
+    monkeypatch.setitem(lab_recipe.EPOCHS, TARGET, 3)
     spec = TrainSpec(dataset=TARGET, model="ar_dmvc", epochs=1, runs=2, seed=3)
     training = untouched.train(spec)
     trials = []

@@ -10,6 +10,7 @@ from core.figures import words
 from core.records import AttackSpec, CheckpointCard, SweepSpec
 from pages.ui import address, cache
 
+MODEL = "cl_mvc"  # shown first: the undefended model that the defenses start from
 USUAL = ("gan", "fgsm")  # the first that can run: both show something within seconds on a laptop
 LOWEST, HIGHEST = 0.01, 1.0  # of ε
 SAMPLES = (64, 128, 256, 512, 1024)
@@ -35,8 +36,10 @@ def target() -> Target | None:
     dataset = _pick_dataset(facts)
     names = [card.name for card in cards if card.dataset == dataset]
     address.check_options("model", names, words.model_name, "the model")
-    name = st.selectbox("Model", names, format_func=words.model_name, key="model", bind="query-params")
-    card = next((card for card in cards if (card.dataset, card.name) == (dataset, name)), cards[0])
+    usual = names.index(MODEL) if MODEL in names else 0
+    name = st.selectbox("Model", names, usual, format_func=words.model_name, key="model", bind="query-params")
+    of_dataset = {card.name: card for card in cards if card.dataset == dataset}
+    card = of_dataset.get(name, of_dataset[names[usual]])
     st.caption(f"{facts[card.dataset].sentence} {_card_sentence(card)}")
     return Target(card, facts[card.dataset], lab.attacker(card.dataset, card.name))
 
