@@ -5,7 +5,6 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 POINTS = 13
-LONG = 30_000  # milliseconds
 
 
 def verdict(page) -> str:
@@ -20,8 +19,8 @@ def run_to_the_end(page) -> None:
     button = page.locator(".st-key-run button").first
     if button.is_enabled():
         button.click()
-    page.wait_for_selector(f".stage[data-frames='{POINTS}']", timeout=LONG)
-    page.wait_for_selector(".st-key-csv", timeout=LONG)
+    page.wait_for_selector(f".stage[data-frames='{POINTS}']")
+    page.wait_for_selector(".st-key-csv")
 
 
 def parameters(page) -> dict[str, str]:
@@ -42,14 +41,14 @@ def test_the_first_load_shows_clean_samples(open_page):
 def test_an_attack_grows_on_the_screen(open_page):
     page = open_page("?seed=102")
     page.locator(".st-key-run button").first.click()
-    page.wait_for_function(GROWING, timeout=LONG)
+    page.wait_for_function(GROWING)
     assert "moved" in verdict(page)
-    page.wait_for_selector(f".stage[data-frames='{POINTS}']", timeout=LONG)
+    page.wait_for_selector(f".stage[data-frames='{POINTS}']")
     assert verdict(page).startswith("At ε = 0.30, GAN moved")
     assert page.locator(".card.moved").count() > 0
-    page.wait_for_selector(".st-key-csv", timeout=LONG)
-    page.wait_for_selector(".js-plotly-plot", timeout=LONG)
-    page.wait_for_function("location.search.includes('at=0.3')", timeout=LONG)
+    page.wait_for_selector(".st-key-csv")
+    page.wait_for_selector(".js-plotly-plot")
+    page.wait_for_function("location.search.includes('at=0.3')")
 
 
 def test_scrubbing_by_keyboard_needs_no_server(open_page):
@@ -65,7 +64,7 @@ def test_scrubbing_by_keyboard_needs_no_server(open_page):
     assert len(set(said)) == 5
     assert said[-1].startswith("At ε = 0.20")
     assert page.evaluate("window.sent") == 0
-    page.wait_for_function("location.search.includes('at=0.2')", timeout=LONG)
+    page.wait_for_function("location.search.includes('at=0.2')")
     page.wait_for_timeout(500)
     assert verdict(page) == said[-1]
 
@@ -73,7 +72,7 @@ def test_scrubbing_by_keyboard_needs_no_server(open_page):
 def test_cancel_takes_less_than_a_second(open_page):
     page = open_page("?seed=103")
     page.locator(".st-key-run button").first.click()
-    page.wait_for_function(GROWING, timeout=LONG)
+    page.wait_for_function(GROWING)
     page.locator(".st-key-cancel button").first.click()
     page.wait_for_selector(".st-key-run button:enabled", timeout=1000)
     stopped = frames(page)
@@ -85,15 +84,15 @@ def test_cancel_takes_less_than_a_second(open_page):
 def test_a_link_shows_what_its_sender_saw(open_page):
     page = open_page("?seed=104")
     page.locator(".st-key-attack button", has_text="FGSM").click()
-    page.wait_for_function("location.search.includes('attack=FGSM')", timeout=LONG)
+    page.wait_for_function("location.search.includes('attack=FGSM')")
     run_to_the_end(page)
     page.locator(".stage input[type=range]").focus()
     for _ in range(6):
         page.keyboard.press("ArrowLeft")
-    page.wait_for_function("location.search.includes('at=0.15')", timeout=LONG)
+    page.wait_for_function("location.search.includes('at=0.15')")
     seen, address = verdict(page), page.evaluate("location.search")
     other = open_page(address)
-    other.wait_for_selector(f".stage[data-frames='{POINTS}']", timeout=LONG)
+    other.wait_for_selector(f".stage[data-frames='{POINTS}']")
     assert verdict(other) == seen
     assert seen.startswith("At ε = 0.15, FGSM moved")
 
@@ -101,13 +100,13 @@ def test_a_link_shows_what_its_sender_saw(open_page):
 def test_the_position_stays_when_new_frames_arrive(open_page):
     page = open_page("?seed=105")
     page.locator(".st-key-run button").first.click()
-    page.wait_for_function(GROWING, timeout=LONG)
+    page.wait_for_function(GROWING)
     page.locator(".stage input[type=range]").focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     seen = verdict(page)
     assert seen.startswith("At ε = 0.025")
-    page.wait_for_selector(f".stage[data-frames='{POINTS}']", timeout=LONG)
+    page.wait_for_selector(f".stage[data-frames='{POINTS}']")
     assert verdict(page) == seen
 
 
@@ -115,7 +114,7 @@ def test_a_bad_address_is_ignored_with_a_notice(open_page):
     page = open_page("?model=resnet&eps=7&seed=106")
     assert page.get_by_text("The address asks for the model “resnet”").is_visible()
     assert page.get_by_text("ε max “7”").is_visible()
-    page.wait_for_function("!location.search.includes('resnet')", timeout=LONG)
+    page.wait_for_function("!location.search.includes('resnet')")
     assert parameters(page)["seed"] == "106"
 
 
