@@ -138,8 +138,10 @@ def assert_unchanged(model, before):
     after = everything_about(model)
     for part in ("modes", "flags", "attributes"):
         assert after[part] == before[part]
-    for part in ("gradients", "state"):
-        assert all(torch.equal(after[part][name], tensor) for name, tensor in before[part].items())
+    assert all(torch.equal(after["state"][name], tensor) for name, tensor in before["state"].items())
+    for name, gradient in before["gradients"].items():
+        same = after["gradients"][name] is None if gradient is None else torch.equal(after["gradients"][name], gradient)
+        assert same, name
 
 
 @every_attack

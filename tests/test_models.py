@@ -161,6 +161,7 @@ def test_the_contrast_is_weighted_as_the_protocol_says(options, weight, adaptive
 def test_the_ddc_terms_read_hidden_and_probs(width, blobs):
     model, views = make_model("simvc", kernel_width=width).eval(), first(blobs.views, 6)
     with torch.no_grad():
+        model.head.logits.weight.mul_(1000)  # decided, so that the width shows
         encoding = model.encode(views)
         terms = model.loss_terms(views, encoding)
     kernel = reference.gaussian_kernel(encoding.hidden.double().tolist(), width)
