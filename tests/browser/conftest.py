@@ -47,14 +47,16 @@ def server(tmp_path_factory):
         process = subprocess.Popen(
             [sys.executable, str(script), str(port), SECONDS_AN_EPSILON], stdout=out, stderr=subprocess.STDOUT
         )
-    deadline = time.monotonic() + PATIENCE / 1000
-    while not answers(f"http://localhost:{port}/_stcore/health"):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
-    yield f"http://localhost:{port}"
-    process.terminate()
-    process.wait(10)
+    try:
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not answers(f"http://localhost:{port}/_stcore/health"):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield f"http://localhost:{port}"
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="session")
