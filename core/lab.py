@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,9 @@ from core.records import (
     AttackSpec,
     CheckpointCard,
     EpochLog,
+    Floats,
     Frame,
+    Integers,
     MapRecord,
     Scores,
     Subject,
@@ -62,6 +65,7 @@ class Lab:
         self.library = Library(checkpoints=checkpoint_folder(checkpoints), data=data, device=find_device(device))
         self._runs = run_folder(runs)
         self._store = store or ResultStore()
+        self._maps: dict[tuple[str, str], tuple[Projection, Floats, Integers]] = {}
 
     @property
     def device(self) -> str:
@@ -153,16 +157,13 @@ class Lab:
     def map(self, report: SweepReport, method: str = "pca") -> MapRecord:
         """Where a sweep's samples lie: "pca" at once, "umap" after a fit of some seconds, which is then kept."""
         spec = report.spec.attack
-        card = self.library.card(spec.dataset, spec.model)
-        reference = self._reference(card)
-        projection = self._projection(card, reference, method)
-        hidden = reference.hidden.cpu().numpy()
-        return MapRecord(
-            method=method,
-            points=np.stack([projection.place(frame.hidden) for frame in report.frames]),
-            reference=projection.place(hidden),
-            reference_clusters=reference.clusters.cpu().numpy(),
-        )
+        projection, reference, clusters = self._fitted(self.library.card(spec.dataset, spec.model), method)
+        points = np.stack([projection.place(frame.hidden) for frame in report.frames])
+        return MapRecord(method=method, points=points, reference=reference, reference_clusters=clusters)
+
+    def fit_map(self, card: CheckpointCard) -> None:
+        """Fit a checkpoint's UMAP map, unless it is stored, and keep it beside the results that come with the lab."""
+        self._projection(card, self._reference(card).hidden.cpu().numpy(), "umap", ship=True)
 
     def _controls(
         self,
@@ -207,8 +208,17 @@ class Lab:
         held_out = self.library.parts(card.dataset)[1]
         return encode(self.library.model(card), tuple(view[:MAP_SAMPLES] for view in held_out.views))
 
-    def _projection(self, card: CheckpointCard, reference: Encoding, method: str, *, ship: bool = False) -> Projection:
-        hidden = reference.hidden.cpu().numpy()
+    def _fitted(self, card: CheckpointCard, method: str) -> tuple[Projection, Floats, Integers]:
+        """A checkpoint's map with its reference samples: where they lie (M, 2) and their clusters (M,); kept."""
+        key = (card.sha256, method)
+        if key not in self._maps:
+            encoding = self._reference(card)
+            hidden = encoding.hidden.cpu().numpy()
+            projection = self._projection(card, hidden, method)
+            self._maps[key] = (projection, projection.place(hidden), encoding.clusters.cpu().numpy())
+        return self._maps[key]
+
+    def _projection(self, card: CheckpointCard, hidden: Floats, method: str, *, ship: bool = False) -> Projection:
         if method == "pca":
             return fit_pca(hidden)
         if method != "umap":
@@ -218,12 +228,10 @@ class Lab:
         if stored is not None and "points" in stored and stored["points"].shape == (len(hidden), 2):
             return umap_projection(hidden, stored["points"])
         projection = fit_umap(hidden)
-        self._store.save("umap", key, {"points": projection.points}, shipped=ship)
+        # A map that cannot be kept for the next time is still a map; one to be shipped must be written.
+        with nullcontext() if ship else suppress(LabError):
+            self._store.save("umap", key, {"points": projection.points}, shipped=ship)
         return projection
-
-    def fit_map(self, card: CheckpointCard) -> None:
-        """Fit a checkpoint's UMAP map, unless it is stored, and keep it beside the results that come with the lab."""
-        self._projection(card, self._reference(card), "umap", ship=True)
 
 
 def _target_mode(spec: AttackSpec) -> TargetMode:
