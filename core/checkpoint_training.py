@@ -128,7 +128,7 @@ def _plan_model(library: Library, spec: TrainSpec) -> Plan:
 
     values = asdict(recipe)
     del values["attacker"]  # its own card has it
-    chooses = trial if recipe.defense and recipe.runs > 1 else None
+    chooses = trial if recipe.defense and recipe.defense.warm_up_epochs and recipe.runs > 1 else None
     return Plan(spec, data, values, recipe.model, recipe.runs, data.n_clusters, None, make, chooses, scores)
 
 

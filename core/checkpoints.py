@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from core.errors import LabError
-from core.files import read_limited, write_atomically
+from core.files import read_limited, write_together
 from core.records import CheckpointCard
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes
@@ -35,8 +35,8 @@ def save_checkpoint(folder: Path, card: CheckpointCard, tensors: Mapping[str, Te
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     card = replace(card, sha256=sha256(content).hexdigest())
     path = folder / card.dataset / card.name
-    write_atomically(weights_path(path), content)
-    write_atomically(card_path(path), json.dumps(asdict(card), indent=1, sort_keys=True).encode() + b"\n")
+    text = json.dumps(asdict(card), indent=1, sort_keys=True).encode() + b"\n"
+    write_together({weights_path(path): content, card_path(path): text})
     return card
 
 
@@ -73,22 +73,47 @@ def _parse_card(content: bytes) -> CheckpointCard | None:
         shapes = tuple((int(c), int(h), int(w)) for c, h, w in values.pop("view_shapes"))
         card = CheckpointCard(view_shapes=shapes, **values)
         return card if _has_legal_values(card) else None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
+MODEL_SCORES = ("held_out",)
+ATTACKER_SCORES = ("clean", "noise_frozen", "gan_frozen")
+
+
 def _has_legal_values(card: CheckpointCard) -> bool:
+    texts = (card.model, card.protocol, card.command, card.created, card.device, card.torch, card.sha256)
     return (
-        card.kind in ("model", "attacker")
-        and all(isinstance(text, str) for text in (card.model, card.protocol, card.command, card.created))
-        and isinstance(card.n_clusters, int)
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int) for number in (card.n_clusters, card.samples, card.seed))
+        and _is_number(card.training_seconds)
         and 2 <= card.n_clusters <= 10_000
         and 1 <= len(card.view_shapes) <= 64
         and all(1 <= side <= 4096 for shape in card.view_shapes for side in shape)
         and isinstance(card.recipe, dict)
-        and isinstance(card.scores, dict)
-        and isinstance(card.sha256, str)
+        and (_is_models(card) if card.kind == "model" else card.kind == "attacker" and _is_attackers(card))
     )
+
+
+def _is_models(card: CheckpointCard) -> bool:
+    return isinstance(card.recipe.get("model_options"), dict) and _has_scores(card, MODEL_SCORES)
+
+
+def _is_attackers(card: CheckpointCard) -> bool:
+    whole = isinstance(card.target_sha256, str) and _is_number(card.recipe.get("epsilon"))
+    return whole and _has_scores(card, ATTACKER_SCORES)
+
+
+def _has_scores(card: CheckpointCard, states: tuple[str, ...]) -> bool:
+    if not isinstance(card.scores, dict) or not set(states) <= set(card.scores):
+        return False
+    rows = card.scores.values()
+    names = ("accuracy", "nmi", "ari")
+    return all(isinstance(row, dict) and all(_is_number(row.get(name)) for name in names) for row in rows)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def load_weights(folder: Path, card: CheckpointCard) -> dict[str, Tensor]:

@@ -1,19 +1,52 @@
 """Writing and reading files so that a crash leaves the old content or the new, never half of it."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from core.errors import LabError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside ``path``, then rename. Raises :class:`LabError` naming the folder if the disk refuses."""
+    """Write beside ``path``, then rename. Raises :class:`LabError` naming the file if the disk refuses."""
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files that belong together: all of them beside their places first, then rename one by one.
+
+    If the disk refuses, what was there is put back and :class:`LabError` is raised.
+    """
+    written: dict[Path, Path] = {}
+    before: dict[Path, Path] = {}
+    renamed: list[Path] = []
+    place = next(iter(contents))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        for place, content in contents.items():
+            written[place] = _write_beside(place, content)
+        for place, temporary in written.items():
+            if place.exists():
+                before[place] = Path(shutil.copyfile(place, temporary.with_suffix(".old.tmp")))
+            temporary.replace(place)
+            renamed.append(place)
     except OSError as error:
-        raise _refused(path, error) from error
+        for done in renamed:
+            if done in before:
+                before[done].replace(done)
+            else:
+                done.unlink()
+        raise _refused(place, error) from error
+    finally:
+        for leftover in (*written.values(), *before.values()):
+            leftover.unlink(missing_ok=True)
+
+
+def _write_beside(path: Path, content: bytes) -> Path:
+    """The content in a temporary file in the folder of ``path``, safely on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -21,11 +54,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)  # mkstemp's own mode would hide the file from other users
-        temporary.replace(path)
-    except OSError as error:
-        raise _refused(path, error) from error
-    finally:
+    except OSError:
         temporary.unlink(missing_ok=True)
+        raise
+    return temporary
 
 
 def _refused(path: Path, error: OSError) -> LabError:

@@ -64,12 +64,7 @@ class Library:
         with self._lock:
             network = self._networks.get(card.sha256)
             if network is None:
-                network = MODELS.make(
-                    card.model,
-                    view_shapes=card.view_shapes,
-                    n_clusters=card.n_clusters,
-                    **card.recipe["model_options"],
-                )
+                network = _make_model(card)
                 self._keep(network, card)
         assert isinstance(network, ClusteringModel)
         return network
@@ -95,3 +90,13 @@ class Library:
     def _keep(self, network: torch.nn.Module, card: CheckpointCard) -> None:
         load_into(network, self.checkpoints, card)
         self._networks[card.sha256] = network.to(self.device).eval().requires_grad_(False)
+
+
+def _make_model(card: CheckpointCard) -> ClusteringModel:
+    """The network a card describes, with any weights."""
+    try:
+        return MODELS.make(
+            card.model, view_shapes=card.view_shapes, n_clusters=card.n_clusters, **card.recipe["model_options"]
+        )
+    except TypeError as error:
+        raise LabError(f"The card of {card.dataset}/{card.name} describes a model with unknown options.") from error

@@ -18,6 +18,9 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 
+LARGEST_SEED = 2**32 - 1
+
+
 def digest(value: Any) -> str:
     """SHA-256 (hex) of a JSON-serialisable value with sorted keys."""
     return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
@@ -31,6 +34,12 @@ def check_epsilon(epsilon: float, norm: str) -> None:
         raise LabError(f"An L2 ε must be a finite number of at least 0, got {epsilon}. Try 4.")
     if norm not in ("linf", "l2"):
         raise LabError(f"A budget's norm is linf or l2, got {norm!r}.")
+
+
+def check_seed(seed: int) -> None:
+    """Raise :class:`LabError` unless ``seed`` is one that every generator takes."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise LabError(f"A seed must lie from 0 to {LARGEST_SEED}, got {seed}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +60,7 @@ class AttackSpec:
 
     def __post_init__(self) -> None:
         check_epsilon(self.epsilon, self.norm)
+        check_seed(self.seed)
         if self.samples < 1:
             raise LabError(f"An attack needs at least 1 sample, got {self.samples}.")
         if self.steps < 1:
@@ -106,6 +116,7 @@ class TrainSpec:
     def __post_init__(self) -> None:
         if self.kind not in ("model", "attacker"):
             raise LabError(f"Training makes a model or an attacker, got {self.kind!r}.")
+        check_seed(self.seed)
         for name in ("samples", "epochs", "runs"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -154,23 +154,6 @@ def test_train_writes_a_checkpoint_whose_card_tells_how(lab, run):
     assert {"clean", "gan_frozen", "gan_rematched", "noise_frozen", "noise_rematched"} == set(attacker["scores"])
 
 
-def test_training_the_same_twice_gives_the_same_weights(lab, run):
-    first = json.loads((lab / "checkpoints/patched_digits/simvc.json").read_text())
-    again = run_json(run, "train", "patched_digits/simvc", "--epochs", "1", *SMALL)
-    assert (again["name"], again["sha256"]) == ("simvc", first["sha256"])
-
-
-def test_another_training_does_not_replace_a_checkpoint_unless_told(lab, run):
-    path = lab / "checkpoints/patched_digits/simvc.safetensors"
-    before = path.read_bytes()
-    other = ("train", "patched_digits/simvc", "--epochs", "1", "--seed", "7", *SMALL)
-    card = run_json(run, *other)
-    assert card["name"].startswith("simvc-")
-    assert path.read_bytes() == before
-    assert run_json(run, *other, "--overwrite")["name"] == "simvc"
-    assert path.read_bytes() != before
-
-
 def test_a_card_can_be_repeated_by_its_own_command(lab, place, run):
     card = json.loads((lab / "checkpoints/patched_digits/simvc.json").read_text())
     words = card["command"].removeprefix("python -m core ").split()

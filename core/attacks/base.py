@@ -142,10 +142,14 @@ class Attack(ABC):
             generator = torch.Generator().manual_seed(0)
         clean = tuple(view.detach() for view in views)
         budget.covers(len(clean))
-        with frozen(model, training=self.target_mode == "train"):
-            for step in self.perturb(model, clean, budget, generator=generator):
-                projected = budget.project(clean, tuple(view.detach() for view in step.views))
-                yield replace(step, views=projected, distance=distances(clean, projected, budget.norm))
+        proposals = self.perturb(model, clean, budget, generator=generator)
+        while True:
+            with frozen(model, training=self.target_mode == "train"):  # only while it computes, not between steps
+                step = next(proposals, None)
+            if step is None:
+                return
+            projected = budget.project(clean, tuple(view.detach() for view in step.views))
+            yield replace(step, views=projected, distance=distances(clean, projected, budget.norm))
 
     @abstractmethod
     def perturb(
