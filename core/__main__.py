@@ -35,12 +35,23 @@ def parser() -> argparse.ArgumentParser:
     along = add("sweep", commands.sweep, "attack a checkpoint along ε", attacking, _choice_options())
     along.add_argument("--points", type=int, default=13, help="points of the ε grid, 0 included (13)")
     add("maps", commands.maps, "fit the UMAP map of every checkpoint that has none, for shipping")
+    table = add("tables", commands.tables, "Table 1 before the attack: our checkpoints beside the paper's numbers")
+    table.add_argument("--protocol", choices=PROTOCOLS, default="lab", help="whose checkpoints (lab)")
+    table.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    _bench_options(add("bench", commands.bench, "speed and memory of models and attacks, beside the device's peak"))
     add("doctor", commands.doctor, "what works here, and what to do about what does not")
     return top
 
 
 def _train_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("target", metavar="DATASET/MODEL", help="noisy_digits/cl_mvc; with .gan, its attacker")
+    command.add_argument(
+        "target", metavar="DATASET/MODEL", nargs="?", help="noisy_digits/cl_mvc; with .gan, its attacker"
+    )
+    command.add_argument("--all", action="store_true", help="every model and attacker that has no checkpoint yet")
+    command.add_argument("--dataset", action="append", help="with --all: only this data set; may be repeated")
+    command.add_argument("--budget-minutes", type=float, help="with --all: stop after so many minutes, to go on later")
+    command.add_argument("--workers", type=int, default=1, help="with --all: trainings at a time, in one process (1)")
+    command.add_argument("--capture", action="store_true", help="replay each step as a CUDA graph, on a GPU")
     command.add_argument("--protocol", choices=PROTOCOLS, default="lab", help="whose numbers to follow (lab)")
     command.add_argument("--seed", type=int, default=0, help="first seed (0)")
     command.add_argument("--samples", type=int, help="training samples (all of the training half)")
@@ -51,6 +62,19 @@ def _train_options(command: argparse.ArgumentParser) -> None:
         "--precision", choices=("float32", "bfloat16"), help="of convolutions in training; bfloat16 on new processors"
     )
     command.add_argument("--overwrite", action="store_true", help="replace another training's checkpoint")
+
+
+def _bench_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("models", metavar="MODEL", nargs="*", help="for example cl_mvc ar_dmvc_am (all)")
+    command.add_argument("--dataset", default="noisy_digits", help="whose shapes the pictures have (noisy_digits)")
+    command.add_argument("--batch", type=int, help="samples of encode and the attacks (what suits the device)")
+    command.add_argument("--seconds", type=float, default=0.5, help="that each measurement goes on for (0.5)")
+    command.add_argument("--epsilon", type=float, default=0.2, help="budget of the attacks (0.2)")
+    command.add_argument("--seed", type=int, default=0, help="of weights and pictures (0)")
+    command.add_argument("--capture", action="store_true", help="replay each training step as a CUDA graph, on a GPU")
+    command.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="of convolutions (float32)"
+    )
 
 
 def _attack_options() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from core.errors import LabError
 from core.files import read_limited, write_together
+from core.quantization import dequantize, quantize
 from core.records import CheckpointCard
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes
@@ -28,11 +29,11 @@ REMEDY = "Restore it from the repository, or train it again with python -m core 
 
 
 def save_checkpoint(folder: Path, card: CheckpointCard, tensors: Mapping[str, Tensor]) -> CheckpointCard:
-    """Write weights, then card, each in one piece; returns the card with the weights' digest.
+    """Write weights with the card's bits, then the card, each in one piece; returns it with the weights' digest.
 
     Raises :class:`LabError` if the disk refuses; the checkpoint that was there is then still there.
     """
-    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    content = save(quantize(tensors, card.bits))
     card = replace(card, sha256=sha256(content).hexdigest())
     path = folder / card.dataset / card.name
     text = json.dumps(asdict(card), indent=1, sort_keys=True).encode() + b"\n"
@@ -85,8 +86,10 @@ def _has_legal_values(card: CheckpointCard) -> bool:
     texts = (card.model, card.protocol, card.command, card.created, card.device, card.torch, card.sha256)
     return (
         all(isinstance(text, str) for text in texts)
-        and all(isinstance(number, int) for number in (card.n_clusters, card.samples, card.seed))
+        and all(isinstance(number, int) for number in (card.n_clusters, card.samples, card.held_out_samples, card.seed))
         and _is_number(card.training_seconds)
+        and card.bits in (8, 16, 32)
+        and _are_runs(card.runs)
         and 2 <= card.n_clusters <= 10_000
         and 1 <= len(card.view_shapes) <= 64
         and all(1 <= side <= 4096 for shape in card.view_shapes for side in shape)
@@ -112,6 +115,13 @@ def _has_scores(card: CheckpointCard, states: tuple[str, ...]) -> bool:
     return all(isinstance(row, dict) and all(_is_number(row.get(name)) for name in names) for row in rows)
 
 
+def _are_runs(runs: object) -> bool:
+    names = ("seed", "loss", "accuracy", "nmi", "ari")
+    return isinstance(runs, list) and all(
+        isinstance(run, dict) and all(_is_number(run.get(name)) for name in names) for run in runs
+    )
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -125,7 +135,7 @@ def load_weights(folder: Path, card: CheckpointCard) -> dict[str, Tensor]:
     if sha256(content).hexdigest() != card.sha256:
         raise LabError(f"The weights {path} are damaged: their digest is not the card's. {REMEDY} {reference(card)}.")
     try:
-        return dict(load(content))
+        return dequantize(load(content))
     except SafetensorError as error:
         raise LabError(f"The weights {path} are not safetensors. {REMEDY} {reference(card)}.") from error
 

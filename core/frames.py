@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from core.attacks.base import Attack, Budget, TargetMode, frozen
+from core.attacks.base import Attack, Budget, TargetMode, still
 from core.errors import LabError
 from core.metrics import attack_scores, match, score
 from core.models.base import ClusteringModel
 from core.records import AttackScores, Frame, Scores, Subject
-from core.types import Encoding, MultiViewDataset, Views
+from core.types import Encoding, MultiViewDataset, Views, chunks
 
 CHUNK = 128  # samples a forward pass; in training mode, the released code's batch of 100
 RELEASED_CHUNK = 100
@@ -24,28 +24,16 @@ def chunk_size(mode: TargetMode) -> int:
 def encode(model: ClusteringModel, views: Views, mode: TargetMode = "eval") -> Encoding:
     """The encoding of all samples V x (N, C, H, W), without gradients, in chunks. ``embeddings`` is left empty."""
     parts = []
-    with frozen(model, training=mode == "train"), torch.inference_mode():
+    subject = still(model, training=mode == "train")
+    with torch.inference_mode():
         for chunk in chunks(views, chunk_size(mode)):
-            parts.append(model.encode(chunk))
+            parts.append(subject.encode(chunk))
     return Encoding(
         (),
         torch.cat([part.fused for part in parts]),
         torch.cat([part.hidden for part in parts]),
         torch.cat([part.probs for part in parts]),
     )
-
-
-def chunks(views: Views, size: int) -> Iterator[Views]:
-    """Consecutive pieces of at most ``size`` samples; a last piece of one sample joins the one before it.
-
-    A single sample would have no batch statistics in training mode.
-    """
-    n_samples = len(views[0])
-    starts = list(range(0, n_samples, size))
-    if len(starts) > 1 and n_samples - starts[-1] == 1:
-        starts.pop()
-    for start, end in zip(starts, [*starts[1:], n_samples], strict=True):
-        yield tuple(view[start:end] for view in views)
 
 
 def attack_in_chunks(

@@ -104,13 +104,16 @@ class Lab:
         parts = zip(("train", "held_out"), self.library.parts(dataset), strict=True)
         return {name: clean_scores(network, part) for name, part in parts}
 
-    def train(self, spec: TrainSpec, *, overwrite: bool = False) -> Generator[EpochLog, None, CheckpointCard]:
+    def train(
+        self, spec: TrainSpec, *, overwrite: bool = False, capture: bool = False
+    ) -> Generator[EpochLog, None, CheckpointCard]:
         """Train a model or an attacker epoch by epoch, then publish it as a checkpoint, whose card is returned.
 
         What was finished before, in an earlier process too, is not done again. A checkpoint that another
         training made keeps its name unless ``overwrite``: the new one then takes a name with a digest.
+        ``capture`` replays steps as CUDA graphs on a GPU.
         """
-        return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite)
+        return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite, capture=capture)
 
     def attack(self, spec: AttackSpec) -> AttackReport:
         """One attack at one ε."""

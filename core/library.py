@@ -95,8 +95,10 @@ class Library:
 def _make_model(card: CheckpointCard) -> ClusteringModel:
     """The network a card describes, with any weights."""
     try:
-        return MODELS.make(
+        model = MODELS.make(
             card.model, view_shapes=card.view_shapes, n_clusters=card.n_clusters, **card.recipe["model_options"]
         )
     except TypeError as error:
         raise LabError(f"The card of {card.dataset}/{card.name} describes a model with unknown options.") from error
+    model.leave_training_behind()
+    return model

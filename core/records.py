@@ -107,7 +107,7 @@ class TrainSpec:
     kind: str = "model"  # or "attacker"
     protocol: str = "lab"
     seed: int = 0
-    samples: int | None = None  # of the training part, from its start; None for all
+    samples: int | None = None  # of the training part, from its start; None for all. Scores then use 5,000
     epochs: int | None = None  # of a defense's last stage; an attacker's late phase has half as many more
     runs: int | None = None  # seeds seed, seed + 1, …, the lowest final loss wins
     epsilon: float | None = None  # an attacker's budget
@@ -123,6 +123,10 @@ class TrainSpec:
                 raise LabError(f"The number of {name} must be at least 1, got {value}.")
         if self.precision not in (None, "float32", "bfloat16"):
             raise LabError(f"Training's precision is float32 or bfloat16, got {self.precision!r}.")
+        if self.kind == "model" and self.epsilon is not None:
+            raise LabError("A model is trained without an ε of its own; give --epsilon to its attacker.")
+        if self.kind == "attacker" and self.runs is not None:
+            raise LabError("An attacker is trained once; leave --runs out.")
         if self.epsilon is not None:
             check_epsilon(self.epsilon, "linf")
 
@@ -258,10 +262,13 @@ class CheckpointCard:
     view_shapes: tuple[tuple[int, int, int], ...]
     n_clusters: int
     samples: int  # training samples
+    held_out_samples: int  # that it was scored on
     recipe: dict[str, Any]
     scores: dict[str, dict[str, float]]  # by part ("train", "held_out"): accuracy, nmi, ari
+    runs: list[dict[str, float]]  # of each seed: seed, loss, and held-out accuracy, nmi, ari; empty if not kept
+    bits: int  # of a stored weight: the fewest that leave the scores as they are
     command: str
-    training_seconds: float
+    training_seconds: float  # of all seeds
     device: str
     torch: str  # version
     created: str  # ISO 8601, UTC

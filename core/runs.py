@@ -1,19 +1,21 @@
-"""Training that survives being killed: after every epoch its whole state lies in a folder, written in one piece.
+"""Training that survives being killed: every few seconds its whole state lies in a folder, written in one piece.
 
 runs/<id>/ holds spec.json, events.jsonl (an EpochLog a line), run-<r>.safetensors (the state after the last
 finished epoch of run r) and result-<r>.safetensors (its weights, once it is through).
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
+from core.distributed import copy_bytes, is_first
 from core.errors import LabError
 from core.files import write_atomically
 from core.records import EpochLog
@@ -24,59 +26,92 @@ from core.types import MultiViewDataset
 Tensors = dict[str, Tensor]
 
 
+EMPTY = b"\0"  # stands for a file of no bytes, which is damaged, not absent
+SAVE_SECONDS = 5.0  # the most work that a kill can cost, beside the unfinished epoch
+
+
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one training; the same training finds the same folder again."""
+    """The folder of one training; the same training finds the same folder again.
+
+    Among several processes the first reads and writes, and tells the others what it read.
+    """
 
     path: Path
+    save_seconds: float = SAVE_SECONDS  # between two writes of the state; 0 writes it after every epoch
 
     def train(
-        self, make: Callable[[int], Training], data: MultiViewDataset, *, runs: int, spec: dict[str, Any]
+        self,
+        make: Callable[[int], Training],
+        data: MultiViewDataset,
+        *,
+        runs: int,
+        spec: dict[str, Any],
+        capture: bool = False,
     ) -> Iterator[EpochLog]:
-        """Train ``make(0)`` .. ``make(runs - 1)`` from wherever they stopped; every yielded epoch is on disk."""
-        write_atomically(self.path / "spec.json", json.dumps(spec, indent=1, sort_keys=True).encode() + b"\n")
+        """Train ``make(0)`` .. ``make(runs - 1)`` from wherever they stopped, each by ``fit``."""
+        self._write("spec.json", json.dumps(spec, indent=1, sort_keys=True).encode() + b"\n")
         for run in range(runs):
-            if not self._result_path(run).is_file():
-                yield from self._train_one(make(run), data, run, runs)
+            if not self._content(f"result-{run}.safetensors"):
+                yield from self._train_one(make(run), data, run, runs, capture)
 
     def logs(self) -> list[EpochLog]:
         """Every finished epoch of every run, in order."""
-        path = self.path / "events.jsonl"
-        if not path.is_file():
-            return []
-        return [EpochLog(**json.loads(line)) for line in path.read_text().splitlines()]
+        lines = self._content("events.jsonl").decode().splitlines()
+        return [EpochLog(**json.loads(line)) for line in lines]
 
-    def best(self, runs: int) -> tuple[int, Tensors]:
-        """The run with the lowest loss in its last epoch, and its weights; labels take no part."""
-        totals = {log.run: log.total for log in self.logs()}  # the last epoch of each run stays
-        best = min(range(runs), key=lambda run: totals[run + 1])
-        return best, _read(self._result_path(best))[0]
+    def losses(self) -> dict[int, float]:
+        """The loss of each run in its last epoch."""
+        return {log.run - 1: log.total for log in self.logs()}  # the last epoch of each run stays
 
-    def _train_one(self, training: Training, data: MultiViewDataset, run: int, runs: int) -> Iterator[EpochLog]:
-        state_path = self.path / f"run-{run}.safetensors"
+    def best(self) -> int:
+        """The run with the lowest loss; labels take no part."""
+        losses = self.losses()
+        return min(losses, key=losses.__getitem__)
+
+    def result(self, run: int) -> Tensors:
+        """The weights of a run that is through."""
+        return self._unpack(self._content(f"result-{run}.safetensors"))[0]
+
+    def _train_one(
+        self, training: Training, data: MultiViewDataset, run: int, runs: int, capture: bool
+    ) -> Iterator[EpochLog]:
+        state_name = f"run-{run}.safetensors"
         done: list[EpochLog] = []
-        if state_path.is_file():
-            tensors, done = _read(state_path)
+        if state := self._content(state_name):
+            tensors, done = self._unpack(state)
             self._restore(training, tensors)
         earlier = [log for log in self.logs() if log.run <= run]
+        saved = time.monotonic()
         epochs = fit(
             training.phases,
             data,
             batch_size=training.batch_size,
             generator=training.generator,
-            completed=len(done),
+            earlier=tuple(done),
+            capture=capture,
         )
         for log in epochs:
             per_epoch = log.seconds_left / max(log.epochs - log.epoch, 1) or log.seconds
             left = log.seconds_left + per_epoch * log.epochs * (runs - run - 1)
             log = replace(log, run=run + 1, runs=runs, seconds_left=left)
             done.append(log)
-            write_atomically(state_path, _write(snapshot(training.phases, training.generator), done))
             self._write_events(earlier + done)
-            yield log
+            late = time.monotonic() - saved >= self.save_seconds
+            if late:
+                self._write(state_name, _pack(snapshot(training.phases, training.generator), done))
+                saved = time.monotonic()
+            try:
+                yield log
+            except GeneratorExit:  # stopped between two epochs: nothing of them is lost
+                if not late:
+                    self._write(state_name, _pack(snapshot(training.phases, training.generator), done))
+                raise
+        training.finish(data.views)
         self._write_events(earlier + done)
-        write_atomically(self._result_path(run), _write(training.result.state_dict(), done))
-        state_path.unlink(missing_ok=True)
+        self._write(f"result-{run}.safetensors", _pack(training.result.state_dict(), done))
+        if is_first():
+            (self.path / state_name).unlink(missing_ok=True)
 
     def _restore(self, training: Training, tensors: Tensors) -> None:
         try:
@@ -86,22 +121,34 @@ class RunFolder:
                 f"The unfinished run in {self.path} belongs to another version. Delete it to start anew."
             ) from error
 
-    def _result_path(self, run: int) -> Path:
-        return self.path / f"result-{run}.safetensors"
+    def _content(self, name: str) -> bytes:
+        """A file of the folder, empty if there is none."""
+        path = self.path / name
+        there = is_first() and path.is_file()
+        return copy_bytes((path.read_bytes() or EMPTY) if there else b"")
+
+    def _write(self, name: str, content: bytes) -> None:
+        if is_first():
+            write_atomically(self.path / name, content)
 
     def _write_events(self, logs: list[EpochLog]) -> None:
-        write_atomically(self.path / "events.jsonl", "".join(json.dumps(asdict(log)) + "\n" for log in logs).encode())
+        self._write("events.jsonl", "".join(json.dumps(asdict(log)) + "\n" for log in logs).encode())
+
+    def _unpack(self, content: bytes) -> tuple[Tensors, list[EpochLog]]:
+        try:
+            tensors = load(content)
+            return tensors, [EpochLog(**values) for values in json.loads(_metadata(content)["logs"])]
+        except (SafetensorError, ValueError, TypeError, KeyError) as error:
+            raise LabError(f"The unfinished run in {self.path} is damaged. Delete it to start anew.") from error
 
 
-def _write(tensors: Tensors, logs: list[EpochLog]) -> bytes:
+def _pack(tensors: Tensors, logs: list[EpochLog]) -> bytes:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return save(plain, metadata={"logs": json.dumps([asdict(log) for log in logs])})
 
 
-def _read(path: Path) -> tuple[Tensors, list[EpochLog]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            logs = [EpochLog(**values) for values in json.loads(file.metadata()["logs"])]
-            return {name: file.get_tensor(name) for name in file.keys()}, logs  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise LabError(f"The unfinished run in {path.parent} is damaged. Delete it to start anew.") from error
+def _metadata(content: bytes) -> dict[str, str]:
+    """The words beside the tensors of valid safetensors: eight bytes of length, then JSON."""
+    length = int.from_bytes(content[:8], "little")
+    words: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return words

@@ -16,7 +16,8 @@ def find_device(name: str | None = None) -> torch.device:
     Raises :class:`LabError` for a device that is not there.
     """
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        place = os.environ.get("LOCAL_RANK")  # torchrun's: each process has a GPU of its own
+        return torch.device((f"cuda:{place}" if place else "cuda") if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

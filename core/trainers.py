@@ -1,12 +1,13 @@
 """From a recipe to the phases that ``fit`` runs: the only place that unpacks recipes into networks and losses."""
 
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Adam
 
 from core.attacks.base import Budget
 from core.attacks.gan import GanObjective
@@ -19,8 +20,8 @@ from core.models.base import ClusteringModel, Shape
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
 from core.recipes.base import AdversarialTraining, AttackerRecipe, Recipe, Stage
-from core.training import Loss, Phase, Update
-from core.types import LossTerms, Views
+from core.training import Loss, Phase, Update, adam
+from core.types import Views
 
 
 @dataclass(frozen=True)
@@ -31,42 +32,44 @@ class Training:
     result: nn.Module
     batch_size: int
     generator: torch.Generator
+    finish: Callable[[Views], None] = lambda views: None  # what is done with all samples after the last epoch
 
 
 def model_training(
     recipe: Recipe, view_shapes: tuple[Shape, ...], n_clusters: int, *, seed: int, device: torch.device
 ) -> Training:
     """A new model and the phases that train it; the seed decides its weights and the order of the data."""
-    generator = torch.Generator().manual_seed(seed)
-    options = recipe.model_options
-    model = MODELS.make(recipe.model, view_shapes=view_shapes, n_clusters=n_clusters, **options)
-    initialise(model, generator)
+    start = torch.Generator().manual_seed(seed)  # on the CPU: same weights on every device
+    model = MODELS.make(recipe.model, view_shapes=view_shapes, n_clusters=n_clusters, **recipe.model_options)
+    initialise(model, start)
     use_precision(model, recipe.precision)
     model.to(device)
-    optimizer = Adam(model.parameters(), lr=recipe.learning_rate)
+    phases = model.phases(recipe.schedule) if recipe.defense is None else _defense_phases(recipe, recipe.defense, model)
     augmentation = AUGMENTATIONS.make(recipe.augmentation)
+    phases = [replace(phase, augmentation=augmentation) for phase in phases]
+    generator = _generator(start, device)
+    return Training(tuple(phases), model, recipe.batch_size, generator, partial(model.fit_clusters, seed=seed))
+
+
+def _defense_phases(recipe: Recipe, defense: AdversarialTraining, model: ClusteringModel) -> list[Phase]:
+    """The warm-up on clean views and the stages of adversarial training, all with one optimiser."""
+    optimizer = adam(model.parameters(), recipe.schedule.learning_rate)
 
     def phase(name: str, epochs: int, loss: Loss) -> Phase:
-        return Phase(name, epochs, model, (Update(loss, optimizer, recipe.clip_norm),), augmentation)
+        return Phase(name, epochs, model, (Update(loss, optimizer, recipe.schedule.clip_norm),))
 
-    defense = recipe.defense
-    if defense is None:
-        phases = [phase("clustering", recipe.epochs, clean_loss(model))]
-    else:
-        phases = [phase("warm-up", defense.warm_up_epochs, clean_loss(model))]
-        for stage in defense.stages:
-            loss = defense_loss(recipe.model, defense, stage, model)
-            phases.append(phase(f"adversarial training, ε = {stage.epsilon:g}", stage.epochs, loss))
-    return Training(tuple(phases), model, recipe.batch_size, generator)
+    phases = [phase("warm-up", defense.warm_up_epochs, model.training_terms)]
+    for stage in defense.stages:
+        loss = defense_loss(recipe.model, defense, stage, model)
+        phases.append(phase(f"adversarial training, ε = {stage.epsilon:g}", stage.epochs, loss))
+    return phases
 
 
-def clean_loss(model: ClusteringModel) -> Loss:
-    """The model's own loss on the batch."""
-
-    def terms(views: Views, generator: torch.Generator) -> LossTerms:
-        return model.loss_terms(views, model.encode(views))
-
-    return terms
+def _generator(start: torch.Generator, device: torch.device) -> torch.Generator:
+    """Where training draws: on its device, so that nothing is copied there; on the CPU it goes on from the start."""
+    if device.type == "cpu":
+        return start
+    return torch.Generator(device).manual_seed(int(torch.randint(2**31, (), generator=start)))
 
 
 def defense_loss(name: str, defense: AdversarialTraining, stage: Stage, model: ClusteringModel) -> Loss:
@@ -95,10 +98,10 @@ def attacker_training(recipe: AttackerRecipe, target: ClusteringModel, *, seed: 
     """New generators and discriminators and the phases of Algorithm 1 against a target."""
     target = deepcopy(target)  # the library's own stays as it is
     use_precision(target, recipe.precision)
-    generator = torch.Generator().manual_seed(seed)
-    start: dict[str, Any] = {"weight_std": recipe.weight_std, "generator": generator, "device": device}
-    generators = make_generators(target.view_shapes, **start)
-    discriminators = make_discriminators(target.view_shapes, **start)
+    start = torch.Generator().manual_seed(seed)
+    knobs: dict[str, Any] = {"weight_std": recipe.weight_std, "generator": start, "device": device}
+    generators = make_generators(target.view_shapes, **knobs)
+    discriminators = make_discriminators(target.view_shapes, **knobs)
     objective = GanObjective(
         target=target,
         generators=generators,
@@ -123,10 +126,10 @@ def attacker_training(recipe: AttackerRecipe, target: ClusteringModel, *, seed: 
             epochs,
             both,
             (
-                Update(objective.discriminator_terms, Adam(discriminators.parameters(), lr=rate)),
-                Update(objective.generator_terms, Adam(generators.parameters(), lr=rate)),
+                Update(objective.discriminator_terms, adam(discriminators.parameters(), rate)),
+                Update(objective.generator_terms, adam(generators.parameters(), rate)),
             ),
         )
         for name, epochs, rate in schedule
     )
-    return Training(phases, generators, recipe.batch_size, generator)
+    return Training(phases, generators, recipe.batch_size, _generator(start, device))

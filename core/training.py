@@ -6,19 +6,35 @@ Between two epochs :func:`snapshot` holds everything a later :func:`restore` nee
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
+from core import distributed
+from core.capture import CapturedStep
 from core.errors import LabError
 from core.records import EpochLog
 from core.types import LossTerms, MultiViewDataset, Views
 
 Loss = Callable[[Views, torch.Generator], LossTerms]
 Augmentation = Callable[[Views, torch.Generator], Views]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast a model is trained; what each number is for, its method says."""
+
+    pretraining_epochs: int  # 0 for methods without it
+    epochs: int  # of clustering; of each round where there are several
+    rounds: int  # SEM's; 1 elsewhere
+    learning_rate: float  # Adam's
+    learning_rates: Mapping[str, float]  # of parts that have their own: EAMC's attention and discriminators
+    clip_norm: float | None  # largest total gradient norm, but in pre-training; None leaves gradients alone
+    patience: int | None  # epochs without a lower loss after which clustering ends; None runs all epochs
 
 
 @dataclass(frozen=True)
@@ -28,17 +44,32 @@ class Update:
     loss: Loss
     optimizer: Optimizer
     clip_norm: float | None = None  # largest total gradient norm; None leaves gradients alone
+    fresh: bool = False  # the optimiser forgets its moments before every epoch
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs in which the same updates are made, in order, on every batch."""
+    """Some epochs in which the same updates are made, in order, on every batch; named unlike its neighbours."""
 
     name: str
     epochs: int
     network: nn.Module  # what is trained: put in training mode, saved by snapshot
     updates: tuple[Update, ...]
     augmentation: Augmentation | None = None
+    start: Callable[[Views], None] | None = None  # called with all samples before the first epoch
+    patience: int | None = None  # epochs without a lower loss after which the phase ends
+
+
+def adam(
+    parameters: Iterable[nn.Parameter] | list[dict[str, Any]],
+    learning_rate: float,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> Adam:
+    """Adam; on a GPU as one kernel that never waits for the host."""
+    groups = [g if isinstance(g, dict) else {"params": [g]} for g in parameters]
+    on_gpu = any(parameter.is_cuda for group in groups for parameter in group["params"])
+    return Adam(groups, lr=learning_rate, betas=betas, fused=on_gpu, capturable=on_gpu)
 
 
 def fit(
@@ -47,54 +78,108 @@ def fit(
     *,
     batch_size: int,
     generator: torch.Generator,
-    completed: int = 0,
+    earlier: Sequence[EpochLog] = (),
+    capture: bool = False,
 ) -> Iterator[EpochLog]:
     """Train through the phases and yield a log after each epoch; the last, smaller batch is dropped.
 
-    ``completed`` epochs, counted over all phases, are skipped: they were done before a :func:`restore`.
-    The data stay where they are; their device is the training's. Networks are left in evaluation mode.
+    ``earlier`` epochs are skipped: they were done before a :func:`restore`. With ``capture`` a step is replayed as
+    one CUDA graph; elsewhere than on a GPU that changes nothing. Among several processes each takes its share of
+    the batches. The data stay where they are; their device is the training's. Networks are left in evaluation mode.
     Raises :class:`LabError` for fewer samples than a batch and for a loss that is not a number.
     """
-    if len(data) < batch_size:
-        raise LabError(f"A batch of {batch_size} needs at least as many samples, got {len(data)}.")
-    plan = [phase for phase in phases for _ in range(phase.epochs)]
-    spent = 0.0
-    for epoch, phase in enumerate(plan[completed:], start=completed + 1):
-        start = time.perf_counter()
-        terms = _run_epoch(phase, data.views, batch_size, generator)
-        seconds = time.perf_counter() - start
-        if not math.isfinite(sum(terms.values())):
-            raise LabError(
-                f"The loss became not a number in epoch {epoch}; try another seed or a smaller learning rate."
+    n_processes = distributed.count()
+    if len(data) < batch_size * n_processes:
+        raise LabError(f"A batch of {batch_size * n_processes} needs at least as many samples, got {len(data)}.")
+    capture = capture and data.views[0].is_cuda and n_processes == 1
+    done, fresh, spent = list(earlier), 0, 0.0
+    for i, phase in enumerate(map(_shared, phases)):
+        losses = [log.total for log in done if log.phase == phase.name]
+        later = sum(other.epochs for other in phases[i + 1 :])
+        step: Callable[[Tensor], LossTerms] = _make_step(phase, data.views, generator)
+        if capture:
+            step = CapturedStep(step, generator)
+        while len(losses) < phase.epochs and not _has_stalled(losses, phase.patience):
+            start = time.perf_counter()
+            if not losses and phase.start is not None:
+                phase.start(data.views)
+            terms = _run_epoch(phase, step, len(data), batch_size, generator, data.views[0].device)
+            seconds = time.perf_counter() - start
+            losses.append(sum(terms.values()))
+            epoch = len(done) + 1
+            if not math.isfinite(losses[-1]):
+                raise LabError(
+                    f"The loss became not a number in epoch {epoch}; try another seed or a smaller learning rate."
+                )
+            spent, fresh = spent + seconds, fresh + 1
+            left = later + (0 if _has_stalled(losses, phase.patience) else phase.epochs - len(losses))
+            log = EpochLog(
+                phase=phase.name,
+                epoch=epoch,
+                epochs=epoch + left,
+                terms=terms,
+                seconds=seconds,
+                seconds_left=spent / fresh * left,
             )
-        spent += seconds
-        left = spent / (epoch - completed) * (len(plan) - epoch)
-        yield EpochLog(phase=phase.name, epoch=epoch, epochs=len(plan), terms=terms, seconds=seconds, seconds_left=left)
+            done.append(log)
+            yield log
 
 
-def _run_epoch(phase: Phase, views: Views, batch_size: int, generator: torch.Generator) -> dict[str, float]:
-    """Every update on every batch; the mean of each loss term, fetched from the device once."""
-    n_samples, device = len(views[0]), views[0].device
+def _shared(phase: Phase) -> Phase:
+    """The phase with gradients averaged over the processes."""
+    updates = (replace(u, loss=distributed.average_gradients(phase.network, u.loss)) for u in phase.updates)
+    return replace(phase, updates=tuple(updates))
+
+
+def _has_stalled(losses: Sequence[float], patience: int | None) -> bool:
+    """Whether the lowest loss is ``patience`` epochs old."""
+    return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
+
+
+def _run_epoch(
+    phase: Phase,
+    step: Callable[[Tensor], LossTerms],
+    n_samples: int,
+    batch_size: int,
+    generator: torch.Generator,
+    device: torch.device,
+) -> dict[str, float]:
+    """Every update on every batch of this process; the mean of each loss term, fetched from the device once."""
     order = torch.randperm(n_samples, generator=generator, device=generator.device).to(device)
-    batches = order[: n_samples - n_samples % batch_size].split(batch_size)
+    batches = distributed.share(order[: n_samples - n_samples % batch_size].split(batch_size))
+    for update in phase.updates:
+        if update.fresh:
+            _forget(update.optimizer)
     totals: dict[str, Tensor] = {}
     phase.network.train()
     try:
         for rows in batches:
-            batch = tuple(view[rows] for view in views)
-            if phase.augmentation is not None:
-                batch = phase.augmentation(batch, generator)
-            for update in phase.updates:
-                for name, term in _apply(update, batch, generator).items():
-                    totals[name] = totals.get(name, torch.zeros((), device=device)) + term
+            for name, term in step(rows).items():
+                totals[name] = totals[name] + term if name in totals else term
     finally:
         phase.network.eval()
-    means = torch.stack(list(totals.values())) / len(batches)
+    means = distributed.mean(torch.stack(list(totals.values())) / len(batches))
+    distributed.copy_buffers(phase.network)
     return dict(zip(totals, means.tolist(), strict=True))
 
 
-def _apply(update: Update, batch: Views, generator: torch.Generator) -> dict[str, Tensor]:
-    """One optimiser step; the loss terms without their graph."""
+def _make_step(phase: Phase, views: Views, generator: torch.Generator) -> Callable[[Tensor], LossTerms]:
+    """Every update of a phase on the samples at ``rows`` (B,); returns the loss terms without their graph."""
+
+    def step(rows: Tensor) -> LossTerms:
+        batch = tuple(view[rows] for view in views)
+        if phase.augmentation is not None:
+            batch = phase.augmentation(batch, generator)
+        terms: LossTerms = {}
+        for update in phase.updates:
+            terms |= _apply(update, batch, generator)
+        return terms
+
+    return step
+
+
+def _apply(update: Update, batch: Views, generator: torch.Generator) -> LossTerms:
+    """One optimiser step."""
     terms = update.loss(batch, generator)
     update.optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()
@@ -103,6 +188,13 @@ def _apply(update: Update, batch: Views, generator: torch.Generator) -> dict[str
         nn.utils.clip_grad_norm_(parameters, update.clip_norm)
     update.optimizer.step()
     return {name: term.detach() for name, term in terms.items()}
+
+
+def _forget(optimizer: Optimizer) -> None:
+    """Make an optimiser as good as new, its tensors staying where a captured step finds them."""
+    for state in optimizer.state.values():
+        for value in state.values():
+            value.zero_()
 
 
 def snapshot(phases: Sequence[Phase], generator: torch.Generator) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 Shape letters: N samples, V views, C channels, H x W pixels, D embedding width, K clusters.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -83,3 +84,16 @@ class MultiViewDataset:
         order = torch.from_numpy(np.random.RandomState(SPLIT_SEED).permutation(len(self)))
         cut = int(len(self) * fraction)
         return self.take(order[:cut]), self.take(order[cut:])
+
+
+def chunks(views: Views, size: int) -> Iterator[Views]:
+    """Consecutive pieces of at most ``size`` samples; a last piece of one sample joins the one before it.
+
+    A single sample would have no batch statistics in training mode.
+    """
+    n_samples = len(views[0])
+    starts = list(range(0, n_samples, size))
+    if len(starts) > 1 and n_samples - starts[-1] == 1:
+        starts.pop()
+    for start, end in zip(starts, [*starts[1:], n_samples], strict=True):
+        yield tuple(view[start:end] for view in views)

@@ -6,7 +6,6 @@ import torch
 from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.models.initialise import initialise
-from core.trainers import clean_loss
 from core.training import Phase, Update, fit
 from core.types import MultiViewDataset
 
@@ -47,7 +46,7 @@ def make_model(name: str = "cl_mvc", *, n_views: int = 2, seed: int = 0, **optio
 
 def make_phase(model: ClusteringModel, *, epochs: int, clip_norm: float | None = None) -> Phase:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    return Phase("clustering", epochs, model, (Update(clean_loss(model), optimizer, clip_norm),))
+    return Phase("clustering", epochs, model, (Update(model.training_terms, optimizer, clip_norm),))
 
 
 @pytest.fixture(scope="session")

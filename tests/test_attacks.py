@@ -1,12 +1,13 @@
 import copy
 import inspect
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from core.attacks import ATTACKS, OBJECTIVES
-from core.attacks.base import Budget, frozen
+from core.attacks.base import Budget, still
 from core.attacks.gan import GanObjective
 from core.attacks.generators import Discriminator, PerturbationGenerator, make_discriminators, make_generators
 from core.errors import LabError
@@ -190,10 +191,31 @@ def test_two_attacks_under_way_on_one_model_do_not_disturb_each_other(trained, v
 
 @pytest.mark.parametrize("training", [False, True])
 def test_the_model_has_the_mode_asked_for_and_no_gradients_while_attacked(training, trained, views):
-    in_the_middle_of_training(trained, views)
-    with frozen(trained, training=training):
-        assert {module.training for module in trained.modules()} == {training}
-        assert not any(parameter.requires_grad for parameter in trained.parameters())
+    model = in_the_middle_of_training(trained, views)
+    before = everything_about(model)
+    subject = still(model, training=training)
+    assert {module.training for module in subject.modules()} == {training}
+    assert not any(parameter.requires_grad for parameter in subject.parameters())
+    assert_unchanged(model, before)
+
+
+def test_a_still_copy_shares_the_weights_of_its_model(trained):
+    subject = still(trained)
+    pairs = zip(trained.state_dict().values(), subject.state_dict().values(), strict=True)
+    assert all(a.data_ptr() == b.data_ptr() for a, b in pairs)
+
+
+def test_attacks_on_two_threads_do_not_disturb_each_other(trained, views):
+    budget = Budget(epsilon=EPSILON)
+    attacks = [make_attack("pgd", target_mode=mode) for mode in ("train", "eval")] * 4
+    model = in_the_middle_of_training(trained, views)
+    alone = [attack(model, views, budget, generator=seeded()) for attack in attacks]
+    before = everything_about(model)
+    with ThreadPoolExecutor(len(attacks)) as pool:
+        results = list(pool.map(lambda attack: attack(model, views, budget, generator=seeded()), attacks))
+    assert_unchanged(model, before)
+    for one, other in zip(alone, results, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_the_target_mode_decides_what_the_attack_sees(trained, views):

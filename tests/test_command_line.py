@@ -20,7 +20,8 @@ from core.recipes import lab as lab_recipes
 from tests.conftest import PROJECT
 
 COMMANDS = ("list", "train", "attack", "evaluate", "sweep", "doctor")
-SMALL = ("--samples", "100", "--runs", "1", "--device", "cpu", "--quiet")  # one batch an epoch
+TINY = ("--samples", "100", "--device", "cpu", "--quiet")  # one batch an epoch
+SMALL = ("--runs", "1", *TINY)
 FEW = ("--samples", "16", "--device", "cpu", "--quiet")
 
 
@@ -53,9 +54,9 @@ def trained_folder(tmp_path_factory):
     """A lab with a SiMVC of one epoch and an attacker of two against it."""
     recipe = lab_recipes.attacker
     with a_place_of_its_own(tmp_path_factory.mktemp("lab")) as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lab_recipes, "attacker", lambda dataset: replace(recipe(dataset), late_epochs=1))
-        for name in ("simvc", "simvc.gan"):
-            call("train", f"patched_digits/{name}", "--epochs", "1", *SMALL)
+        patch.setattr(lab_recipes, "attacker", lambda dataset, model: replace(recipe(dataset, model), late_epochs=1))
+        for words in (("patched_digits/simvc", *SMALL), ("patched_digits/simvc.gan", *TINY)):
+            assert call("train", *words, "--epochs", "1") == 0
         yield folder
 
 
@@ -147,7 +148,7 @@ def test_train_writes_a_checkpoint_whose_card_tells_how(lab, run):
     assert card["sha256"] == sha256((path / "simvc.safetensors").read_bytes()).hexdigest()
     assert (card["dataset"], card["model"], card["kind"], card["samples"]) == ("patched_digits", "simvc", "model", 100)
     assert card["command"] == "python -m core train patched_digits/simvc --samples 100 --epochs 1 --runs 1"
-    assert card["recipe"]["epochs"] == 1
+    assert card["recipe"]["schedule"]["epochs"] == 1
     assert set(card["scores"]) == {"train", "held_out"}
     attacker = json.loads((path / "simvc.gan.json").read_text())
     assert attacker["target_sha256"] == card["sha256"]
@@ -275,6 +276,15 @@ MISTAKES = {
     "ε wrong in evaluate": ("evaluate", ON, "--epsilon", "2"),
     "ε wrong in l2": ("attack", ON, "--norm", "l2", "--epsilon", "-1"),
     "ε wrong in training": ("train", "patched_digits/simvc.gan", "--epsilon", "2"),
+    "ε of a model": ("train", "patched_digits/simvc", "--epsilon", "0.2"),
+    "runs of an attacker": ("train", "patched_digits/simvc.gan", "--runs", "2"),
+    "neither one nor all": ("train",),
+    "one and all": ("train", "patched_digits/simvc", "--all"),
+    "a budget for one": ("train", "patched_digits/simvc", "--budget-minutes", "1"),
+    "no workers": ("train", "--all", "--dataset", "patched_digits", "--workers", "0"),
+    "all of an unknown data set": ("train", "--all", "--dataset", "digits"),
+    "an unknown model measured": ("bench", "simcv"),
+    "an empty batch measured": ("bench", "simvc", "--batch", "0"),
     "no samples": ("attack", ON, "--samples", "0"),
     "too many samples": ("attack", ON, "--samples", "100000"),
     "too many training samples": ("train", ON, "--samples", "100000"),

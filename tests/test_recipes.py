@@ -13,9 +13,8 @@ from core.models import MODELS
 from core.recipes import BY_PROTOCOL, RECIPES, ar_dmvc_paper, ar_dmvc_released, base, lab
 
 TABLE_1 = ("noisy_mnist", "noisy_fashion", "patched_mnist")
-BASELINES = ("simvc", "comvc", "cl_mvc")
+WITHOUT_STAGES = ("simvc", "comvc", "cl_mvc")
 DEFENDED = ("ar_dmvc", "ar_dmvc_am")
-THIS_STAGE = (*BASELINES, *DEFENDED)
 PROTOCOLS = ("lab", "paper", "released")
 
 every_recipe = pytest.mark.parametrize("name", list(RECIPES))
@@ -26,7 +25,7 @@ def recipe(dataset, model, protocol):
 
 
 def test_every_protocol_has_every_model_on_every_data_set():
-    wanted = {(dataset, model, protocol) for dataset in DATASETS for model in THIS_STAGE for protocol in PROTOCOLS}
+    wanted = {(dataset, model, protocol) for dataset in DATASETS for model in MODELS for protocol in PROTOCOLS}
     made = [RECIPES.make(name) for name in RECIPES]
     assert {(r.dataset, r.model, r.protocol) for r in made} >= wanted
     assert set(BY_PROTOCOL) == set(PROTOCOLS) == set(base.PROTOCOLS)
@@ -60,9 +59,12 @@ def test_a_recipes_numbers_are_possible(name):
     budgets = [made.attacker.epsilon, *(stage.epsilon for stage in (made.defense.stages if made.defense else ()))]
     for epsilon in budgets:
         assert 0 < Budget(epsilon=epsilon).epsilon <= 1
-    assert min(made.batch_size, made.runs, made.epochs, made.attacker.epochs, made.attacker.batch_size) >= 1
+    assert min(made.batch_size, made.runs, made.schedule.epochs, made.attacker.epochs, made.attacker.batch_size) >= 1
     assert 0 < made.attacker.late_learning_rate <= made.attacker.learning_rate < 1
-    assert made.clip_norm is None or made.clip_norm > 0
+    assert made.schedule.clip_norm is None or made.schedule.clip_norm > 0
+    assert made.schedule.patience is None or made.schedule.patience > 0
+    assert min(made.schedule.rounds, made.schedule.pretraining_epochs + 1) >= 1
+    assert all(0 < rate < 1 for rate in (made.schedule.learning_rate, *made.schedule.learning_rates.values()))
     assert made.attacker.trained_on in ("train", "held_out")
 
 
@@ -101,13 +103,43 @@ def test_defended_models_have_a_defense_and_the_others_none():
 # What the released code does: facts collected from it, section by section
 
 
-@pytest.mark.parametrize("model", BASELINES)
+@pytest.mark.parametrize("model", WITHOUT_STAGES)
 @pytest.mark.parametrize("dataset", TABLE_1)
 def test_released_baselines_follow_the_code(dataset, model):
     made = recipe(dataset, model, "released")
-    assert (made.epochs, made.batch_size, made.learning_rate, made.runs) == (20, 100, 1e-3, 1)
-    assert made.clip_norm is None
+    schedule = made.schedule
+    assert (schedule.epochs, made.batch_size, schedule.learning_rate, made.runs) == (20, 100, 1e-3, 1)
+    assert (schedule.pretraining_epochs, schedule.clip_norm, schedule.patience) == (0, None, None)
     assert made.model_options == {}  # kernel width, 0.1 and the adaptive factor as the models default to
+
+
+@pytest.mark.parametrize("dataset", TABLE_1)
+def test_released_methods_with_stages_follow_the_code(dataset):
+    eamc, vae, aec, info, sem = (
+        recipe(dataset, model, "released") for model in ("eamc", "multi_vae", "aecoddc", "infoddc", "sem")
+    )
+    patched = dataset == "patched_mnist"
+    assert (eamc.schedule.learning_rate, eamc.schedule.learning_rates) == (
+        1e-5,
+        {"attention": 1e-4, "discriminators": 1e-3},
+    )
+    assert (vae.schedule.learning_rate, vae.batch_size, vae.model_options) == (5e-4, 64, {"deepmvc_scaling": True})
+    assert aec.schedule.pretraining_epochs == 20
+    assert info.schedule.pretraining_epochs == (20 if patched else 0)
+    assert info.model_options == {"reference_pairs": True}
+    assert (sem.schedule.learning_rate, sem.batch_size, sem.schedule.rounds) == (3e-4, 256, 3)
+    length = 30 if patched else 100
+    assert (sem.schedule.pretraining_epochs, sem.schedule.epochs) == (length, length)
+    assert sem.model_options == {"weighting": "mmd" if patched else "cmi", "denoising": patched}
+    for made in (eamc, vae, aec, info):
+        assert (made.schedule.epochs, made.schedule.rounds, made.runs) == (20, 1, 1)
+    for made in (eamc, vae, aec, info, sem):
+        assert (made.schedule.clip_norm, made.schedule.patience) == (None, None)
+
+
+def test_the_released_attacker_of_multi_vae_reads_its_discrete_latent_in_its_batches():
+    made = recipe("noisy_mnist", "multi_vae", "released").attacker
+    assert (made.consensus, made.batch_size) == ("fused", 64)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +158,7 @@ def test_released_defenses_follow_the_code(dataset, adversarial_weight, mitigati
         assert [(stage.epochs, stage.epsilon) for stage in defense.stages] == [(epochs, 0.2)]
         assert (defense.inner.steps, defense.inner.step_size) == (10, 0.02)
         assert (defense.inner.objective, defense.inner.target_mode) == ("contrastive", "train")
-        assert (made.batch_size, made.learning_rate, made.clip_norm) == (100, 1e-3, None)
+        assert (made.batch_size, made.schedule.learning_rate, made.schedule.clip_norm) == (100, 1e-3, None)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +203,7 @@ def test_the_printed_defense_follows_section_5(dataset, epsilon):
 
 def test_the_printed_models_follow_eq_8_and_appendix_a_1():
     for dataset in TABLE_1:
-        for model in BASELINES:
+        for model in WITHOUT_STAGES:
             options = recipe(dataset, model, "paper").model_options
             assert options["kernel_width"] == "paper"
         for model in ("cl_mvc", *DEFENDED):

@@ -6,6 +6,7 @@ from torch import nn
 
 from core.augmentation import AUGMENTATIONS
 from core.errors import LabError
+from core.models import MODELS
 from core.recipes import RECIPES
 from core.recipes.base import Stage
 from core.runs import RunFolder
@@ -44,8 +45,8 @@ def distance(point, views):
     return {"distance": 10 * point.place.norm()}
 
 
-def run(phases, data, *, batch_size=8, seed=0, completed=0):
-    return list(fit(phases, data, batch_size=batch_size, generator=seeded(seed), completed=completed))
+def run(phases, data, *, batch_size=8, seed=0):
+    return list(fit(phases, data, batch_size=batch_size, generator=seeded(seed)))
 
 
 def test_yields_a_log_for_every_epoch_of_every_phase(few):
@@ -229,14 +230,20 @@ def make_training(kind, *, seed=0, target=None):
             RECIPES.make("noisy_digits/cl_mvc").attacker, epochs=2, late_epochs=1, batch_size=8, weight_std=0.1
         )
         return attacker_training(recipe, target or make_model().eval(), seed=seed, device=CPU)
-    changes = {"epochs": 3, "batch_size": 8}
-    if kind == "defense":
+    changes = {"batch_size": 8}
+    if kind in ENDING_WITH_KMEANS:
+        recipe = RECIPES.make(f"noisy_digits/{kind}")
+        lengths = (1, 1, 2) if kind == "sem" else (0, 3, 1)
+        names = ("pretraining_epochs", "epochs", "rounds")
+        changes["schedule"] = replace(recipe.schedule, **dict(zip(names, lengths, strict=True)))
+    elif kind == "defense":
         recipe = RECIPES.make("noisy_digits/ar_dmvc_am")
         inner = replace(recipe.defense.inner, steps=2)
         stages = (Stage(epochs=1, epsilon=0.1), Stage(epochs=1, epsilon=0.2))
         changes["defense"] = replace(recipe.defense, warm_up_epochs=1, stages=stages, inner=inner)
     else:
-        recipe = RECIPES.make("noisy_digits/cl_mvc")
+        recipe = RECIPES.make("noisy_digits/eamc" if kind == "two updates" else "noisy_digits/cl_mvc")
+        changes["schedule"] = replace(recipe.schedule, epochs=3)
         if kind == "augmented":
             changes["augmentation"] = "shift"
     return model_training(replace(recipe, **changes), SHAPES, N_CLASSES, seed=seed, device=CPU)
@@ -246,13 +253,16 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-every_kind = pytest.mark.parametrize("kind", ["clustering", "augmented", "defense", "attacker"])
+ENDING_WITH_KMEANS = ("multi_vae", "sem")
+every_kind = pytest.mark.parametrize(
+    "kind", ["clustering", "two updates", "augmented", "defense", "attacker", *ENDING_WITH_KMEANS]
+)
 
 
-def train_on(training, data, *, completed=0, stop_after=None):
+def train_on(training, data, *, earlier=(), stop_after=None):
     logs = []
     generator = fit(
-        training.phases, data, batch_size=training.batch_size, generator=training.generator, completed=completed
+        training.phases, data, batch_size=training.batch_size, generator=training.generator, earlier=earlier
     )
     for log in generator:
         logs.append(log)
@@ -287,7 +297,7 @@ def test_a_resumed_training_equals_an_unbroken_one_bit_for_bit(kind, stop_after,
     train_on(broken, few, stop_after=stop_after)
     saved = snapshot(broken.phases, broken.generator)
     restore(resumed.phases, resumed.generator, saved)
-    later = train_on(resumed, few, completed=stop_after)
+    later = train_on(resumed, few, earlier=logs[:stop_after])
     assert [log.terms for log in later] == [log.terms for log in logs[stop_after:]]
     assert [log.epoch for log in later] == [2, 3][stop_after - 1 :]
     assert same(snapshot(resumed.phases, resumed.generator), snapshot(unbroken.phases, unbroken.generator))
@@ -295,10 +305,10 @@ def test_a_resumed_training_equals_an_unbroken_one_bit_for_bit(kind, stop_after,
 
 def test_a_snapshot_is_a_copy(few):
     training = make_training("clustering")
-    train_on(training, few, stop_after=1)
+    logs = train_on(training, few, stop_after=1)
     saved = snapshot(training.phases, training.generator)
     before = {name: tensor.clone() for name, tensor in saved.items()}
-    train_on(training, few, completed=1)
+    train_on(training, few, earlier=logs)
     assert same(saved, before)
 
 
@@ -329,10 +339,12 @@ def test_every_protocol_trains_an_attacker(protocol, trained, few):
 
 
 @pytest.mark.parametrize("protocol", ["lab", "paper", "released"])
-@pytest.mark.parametrize("model", ["simvc", "comvc", "cl_mvc", "ar_dmvc", "ar_dmvc_am"])
+@pytest.mark.parametrize("model", list(MODELS))
 def test_every_protocol_trains_every_model(model, protocol, few):
     recipe = RECIPES.make(f"noisy_digits/{model}" + ("" if protocol == "lab" else f".{protocol}"))
-    changes = {"epochs": 1, "batch_size": 12}
+    pretraining = min(recipe.schedule.pretraining_epochs, 1)
+    schedule = replace(recipe.schedule, epochs=1, pretraining_epochs=pretraining)
+    changes = {"schedule": schedule, "batch_size": 12}
     if recipe.defense is not None:
         changes["defense"] = replace(
             recipe.defense,
@@ -374,12 +386,13 @@ def test_shifting_moves_each_picture_by_up_to_two_pixels_each_way():
 
 
 def make_run(seed, epochs=2):
-    recipe = replace(RECIPES.make("noisy_digits/simvc"), epochs=epochs, batch_size=8)
+    recipe = RECIPES.make("noisy_digits/simvc")
+    recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs), batch_size=8)
     return model_training(recipe, SHAPES, N_CLASSES, seed=seed, device=CPU)
 
 
 def test_a_run_folder_resumes_where_it_was_closed(tmp_path, few):
-    whole, broken = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken")
+    whole, broken = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken", save_seconds=0)
     expected = list(whole.train(make_run, few, runs=2, spec={}))
     seen = []
     for stop_after in (1, 2, 3, 4):
@@ -389,8 +402,8 @@ def test_a_run_folder_resumes_where_it_was_closed(tmp_path, few):
         training.close()
     assert list(broken.train(make_run, few, runs=2, spec={})) == []
     assert [(log.run, log.epoch, log.terms) for log in seen] == [(log.run, log.epoch, log.terms) for log in expected]
-    assert broken.best(2)[0] == whole.best(2)[0]
-    assert same(broken.best(2)[1], whole.best(2)[1])
+    assert broken.best() == whole.best()
+    assert all(same(broken.result(i), whole.result(i)) for i in range(2))
 
 
 def test_a_finished_run_folder_is_not_trained_again(tmp_path, few):
@@ -408,16 +421,16 @@ def test_the_best_run_has_the_lowest_last_loss(tmp_path, few):
     folder = RunFolder(tmp_path)
     logs = list(folder.train(make_run, few, runs=3, spec={}))
     last = {log.run: log.total for log in logs if log.epoch == 2}
-    best, weights = folder.best(3)
+    best = folder.best()
     assert last[best + 1] == min(last.values())
     again = make_run(best)
     train_on(again, few)
-    assert same(weights, again.result.state_dict())
+    assert same(folder.result(best), again.result.state_dict())
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
 def test_a_damaged_unfinished_run_says_to_delete_it(damage, tmp_path, few):
-    folder = RunFolder(tmp_path)
+    folder = RunFolder(tmp_path, save_seconds=0)
     training = folder.train(make_run, few, runs=1, spec={})
     next(training)
     training.close()

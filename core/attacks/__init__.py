@@ -1,13 +1,13 @@
 """The attacks, by name."""
 
-from core.attacks.base import Attack, Budget, Step, frozen
+from core.attacks.base import Attack, Budget, Step, still
 from core.attacks.gan import GenerativeAttack, UntrainedGenerator
 from core.attacks.noise import Noise
 from core.attacks.objectives import OBJECTIVES
 from core.attacks.pgd import ProjectedGradientDescent, fast_gradient_sign
 from core.registry import Registry
 
-__all__ = ["ATTACKS", "OBJECTIVES", "Attack", "Budget", "Step", "frozen"]
+__all__ = ["ATTACKS", "OBJECTIVES", "Attack", "Budget", "Step", "still"]
 
 ATTACKS: Registry[Attack] = Registry(
     "attack",

@@ -5,9 +5,9 @@ Shape letters: B samples, V views, C x H x W pixels in [0, 1].
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import Literal, TypeVar, final
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from core.types import Views
 
 Norm = Literal["linf", "l2"]
 TargetMode = Literal["eval", "train"]
+Model = TypeVar("Model", bound=nn.Module)
 
 TINY = 1e-12  # keeps a direction finite where a gradient vanishes
 
@@ -142,12 +143,8 @@ class Attack(ABC):
             generator = torch.Generator().manual_seed(0)
         clean = tuple(view.detach() for view in views)
         budget.covers(len(clean))
-        proposals = self.perturb(model, clean, budget, generator=generator)
-        while True:
-            with frozen(model, training=self.target_mode == "train"):  # only while it computes, not between steps
-                step = next(proposals, None)
-            if step is None:
-                return
+        subject = still(model, training=self.target_mode == "train")
+        for step in self.perturb(subject, clean, budget, generator=generator):
             projected = budget.project(clean, tuple(view.detach() for view in step.views))
             yield replace(step, views=projected, distance=distances(clean, projected, budget.norm))
 
@@ -170,27 +167,15 @@ def distances(clean: Views, adversarial: Views, norm: Norm) -> Tensor:
     return torch.stack(lengths).amax(dim=0)
 
 
-@contextmanager
-def frozen(model: nn.Module, *, training: bool = False) -> Iterator[None]:
-    """Hold a model still: parameters without gradient, the given mode, and all as it was afterwards.
+def still(model: Model, *, training: bool = False) -> Model:
+    """A copy of a model to be queried: same weights, in the given mode, parameters without gradient.
 
-    With ``training`` batch norm uses the batch's statistics, and updates copies of its running ones: a graph that
-    was built inside can still be differentiated after the true ones are back.
+    The weights are shared, not copied, and the model itself is never touched, so that several threads may attack it.
+    With ``training`` batch norm uses the batch's statistics and updates copies of its running ones.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    buffers = [(module, name, b) for module in model.modules() for name, b in module.named_buffers(recurse=False)]
-    try:
-        model.train(training)
-        model.requires_grad_(False)
-        if training:
-            for module, name, buffer in buffers:
-                setattr(module, name, buffer.clone())
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
-        for module, name, buffer in buffers:
-            setattr(module, name, buffer)
+    memo: dict[int, object] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
+    for buffer in model.buffers():
+        memo[id(buffer)] = buffer.clone() if training else buffer
+    return deepcopy(model, memo).train(training)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Budget, Step, TargetMode, frozen
+from core.attacks.base import Attack, Budget, Step, TargetMode, still
 from core.attacks.generators import Generators, make_generators
 from core.attacks.objectives import Consensus
 from core.losses.realism import GanLoss, discriminator_loss, generator_loss, norm_hinge
@@ -87,10 +87,10 @@ class GanObjective:
     def generator_terms(self, views: Views, generator: torch.Generator) -> LossTerms:
         """What the generators minimise: Eq. 6 with the updated discriminators."""
         adversarial, perturbations = self._perturb(views)
-        with frozen(self.target, training=self.target_mode == "train"):
-            with torch.no_grad():
-                before = self.target.encode(views)
-            after = self.target.encode(adversarial)
+        target = still(self.target, training=self.target_mode == "train")
+        with torch.no_grad():
+            before = target.encode(views)
+        after = target.encode(adversarial)
         damage = self._damage(before, after)
         return damage | {
             "constraint": self.constraint_weight * self._constraint(perturbations),

@@ -43,8 +43,8 @@ def ar_dmvc_am(
         adversarial_views = attack(model, views, budget, generator=generator)
         clean = model.encode(views)
         adversarial = model.encode(adversarial_views)
-        losses = dict(model.loss_terms(views, clean))
-        for name, term in model.loss_terms(adversarial_views, adversarial).items():
+        losses = dict(model.loss_terms(views, clean, generator))
+        for name, term in model.loss_terms(adversarial_views, adversarial, generator).items():
             losses[f"adversarial_{name}"] = adversarial_weight * term
         if mitigation_weight:
             clean_probs = clean.probs.detach() if detach_clean else clean.probs

@@ -62,6 +62,15 @@ def orthogonality(probs: Tensor) -> Tensor:
     return (total.square().sum() - probs.square().sum()) / (n_samples * (n_samples - 1))
 
 
+def cluster_orthogonality(probs: Tensor) -> Tensor:
+    """Mean inner product of the columns of two different clusters in probs (N, K); 0 to N / K².
+
+    EAMC's form of Eq. 16, with AᵀA for AAᵀ (released code); not divided by N.
+    """
+    n_clusters = probs.shape[1]
+    return (probs.T @ probs).triu(diagonal=1).sum() * 2 / (n_clusters * (n_clusters - 1))
+
+
 def corner_closeness(probs: Tensor) -> Tensor:
     """exp(-‖a - e_j‖²) for every sample and simplex corner, (N, K) (Eq. 17)."""
     corners = torch.eye(probs.shape[1], dtype=probs.dtype, device=probs.device)

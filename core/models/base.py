@@ -2,17 +2,23 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from core.errors import LabError
-from core.types import Encoding, LossTerms, Views
+from core.training import Phase, Schedule, Update, adam
+from core.types import Encoding, LossTerms, Views, chunks
 
+CHUNK = 256  # samples a forward pass over a whole data set
 Shape = tuple[int, int, int]  # (C, H, W) of a view
 
 
 class ClusteringModel(nn.Module, ABC):
     """A network from V pictures of a sample to the probabilities of its clusters."""
+
+    training_only: ClassVar[tuple[str, ...]] = ()  # parts that encode never uses: a checkpoint leaves them out
 
     def __init__(self, view_shapes: Sequence[Shape], n_clusters: int) -> None:
         super().__init__()
@@ -30,8 +36,11 @@ class ClusteringModel(nn.Module, ABC):
         """From the embeddings to fused, hidden and probs."""
 
     @abstractmethod
-    def loss_terms(self, views: Views, encoding: Encoding) -> LossTerms:
-        """The model's own training loss as named, weighted scalars."""
+    def loss_terms(self, views: Views, encoding: Encoding, generator: torch.Generator | None = None) -> LossTerms:
+        """The model's own training loss as named, weighted scalars.
+
+        A method that samples draws from ``generator``; without one it takes the means instead.
+        """
 
     def encode(self, views: Views) -> Encoding:
         """Everything the model says of views V x (N, C, H, W): differentiable, leaves nothing on self."""
@@ -40,3 +49,34 @@ class ClusteringModel(nn.Module, ABC):
     def forward(self, views: Views) -> Encoding:
         """The same as :meth:`encode`."""
         return self.encode(views)
+
+    def training_terms(self, views: Views, generator: torch.Generator) -> LossTerms:
+        """What one step of training minimises: the model's loss on a batch."""
+        return self.loss_terms(views, self.encode(views), generator)
+
+    def pretraining_terms(self, views: Views, generator: torch.Generator) -> LossTerms:
+        """What one step of pre-training minimises. Raises :class:`LabError` where the method has none."""
+        raise LabError(f"{type(self).__name__} has no pre-training; set its pre-training epochs to 0.")
+
+    def phases(self, schedule: Schedule) -> list[Phase]:
+        """The stages of training, each with an optimiser of its own: pre-training, if there is any, and clustering."""
+        phases = []
+        if schedule.pretraining_epochs:
+            update = Update(self.pretraining_terms, adam(self.parameters(), schedule.learning_rate))
+            phases.append(Phase("pre-training", schedule.pretraining_epochs, self, (update,)))
+        update = Update(self.training_terms, adam(self.parameters(), schedule.learning_rate), schedule.clip_norm)
+        phases.append(Phase("clustering", schedule.epochs, self, (update,), patience=schedule.patience))
+        return phases
+
+    def leave_training_behind(self) -> None:
+        """Take away the parts that only training needs; what is left is what a checkpoint holds."""
+        for part in self.training_only:
+            delattr(self, part)
+
+    @torch.no_grad()
+    def hidden(self, views: Views) -> Tensor:
+        """The hidden layer (N, H) of any number of samples, in chunks and without gradients."""
+        return torch.cat([self.encode(chunk).hidden for chunk in chunks(views, CHUNK)])
+
+    def fit_clusters(self, views: Views, *, seed: int) -> None:
+        """Find what is left to find once the network is trained on V x (N, C, H, W): nothing, or k-means centroids."""

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 from core.losses.contrastive import contrastive_all_pairs
 from core.losses.ddc import Width
 from core.models.base import Shape
@@ -31,11 +34,12 @@ class CoMVC(SiMVC):
         self.adaptive = adaptive
         self.temperature = temperature
 
-    def loss_terms(self, views: Views, encoding: Encoding) -> LossTerms:
+    def contrast(self, embeddings: tuple[Tensor, ...]) -> Tensor:
+        """The weighted contrast between the embeddings of all pairs of views."""
+        fusion_weights = self.fusion.raw_weights if self.adaptive else None
+        contrast = contrastive_all_pairs(embeddings, temperature=self.temperature, fusion_weights=fusion_weights)
+        return self.contrastive_weight * contrast
+
+    def loss_terms(self, views: Views, encoding: Encoding, generator: torch.Generator | None = None) -> LossTerms:
         """The three DDC terms and the weighted contrast."""
-        contrast = contrastive_all_pairs(
-            encoding.embeddings,
-            temperature=self.temperature,
-            fusion_weights=self.fusion.raw_weights if self.adaptive else None,
-        )
-        return super().loss_terms(views, encoding) | {"contrastive": self.contrastive_weight * contrast}
+        return super().loss_terms(views, encoding) | {"contrastive": self.contrast(encoding.embeddings)}

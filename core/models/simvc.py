@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from core.errors import LabError
 from core.losses.ddc import Width, ddc_terms
 from core.models.base import ClusteringModel, Shape
-from core.models.encoders import ConvolutionalEncoder
+from core.models.encoders import make_encoders
 from core.models.fusion import WeightedFusion
 from core.models.heads import DdcHead
 from core.types import Encoding, LossTerms, Views
@@ -18,13 +18,9 @@ class SiMVC(ClusteringModel):
 
     def __init__(self, view_shapes: Sequence[Shape], n_clusters: int, *, kernel_width: Width = "released") -> None:
         super().__init__(view_shapes, n_clusters)
-        encoders = [ConvolutionalEncoder(shape) for shape in self.view_shapes]
-        widths = {encoder.n_outputs for encoder in encoders}
-        if len(widths) != 1:
-            raise LabError(f"A weighted mean needs views of one size, got {list(self.view_shapes)}.")
-        self.encoders = nn.ModuleList(encoders)
-        self.fusion = WeightedFusion(len(encoders))
-        self.head = DdcHead(widths.pop(), n_clusters)
+        self.encoders, width = make_encoders(self.view_shapes)
+        self.fusion = WeightedFusion(len(self.view_shapes))
+        self.head = DdcHead(width, n_clusters)
         self.kernel_width: Width = kernel_width
 
     def embed(self, views: Views) -> tuple[Tensor, ...]:
@@ -37,6 +33,6 @@ class SiMVC(ClusteringModel):
         hidden, probs = self.head(fused)  # (N, 100), (N, K)
         return Encoding(embeddings, fused, hidden, probs)
 
-    def loss_terms(self, views: Views, encoding: Encoding) -> LossTerms:
+    def loss_terms(self, views: Views, encoding: Encoding, generator: torch.Generator | None = None) -> LossTerms:
         """The three DDC terms, weight 1 each (Eq. 18 of AR-DMVC)."""
         return ddc_terms(encoding.hidden, encoding.probs, width=self.kernel_width)

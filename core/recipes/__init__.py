@@ -13,7 +13,10 @@ BY_PROTOCOL: Registry[Recipe] = Registry(
     "protocol", {"lab": lab.recipe, "paper": ar_dmvc_paper.recipe, "released": ar_dmvc_released.recipe}
 )
 DATASETS = tuple(ar_dmvc_released.EPSILONS)
-MODELS = ("simvc", "comvc", "cl_mvc", "ar_dmvc", "ar_dmvc_am")
+MODELS = (  # as in Table 1 of AR-DMVC
+    *("eamc", "simvc", "comvc", "multi_vae", "aecoddc", "infoddc", "sem"),
+    *("cl_mvc", "ar_dmvc", "ar_dmvc_am"),
+)
 
 
 def recipe_name(dataset: str, model: str, protocol: str) -> str:

@@ -12,10 +12,14 @@ from core.recipes.base import AttackerRecipe, Recipe, Stage
 DEFENSE_EPOCHS = 30  # section 5
 
 
-def attacker(dataset: str) -> AttackerRecipe:
+WITH_DDC = ("eamc", "simvc", "comvc", "aecoddc", "infoddc", "cl_mvc", "ar_dmvc", "ar_dmvc_am")
+OURS = ("cl_mvc", "ar_dmvc", "ar_dmvc_am")  # the paper's own models
+
+
+def attacker(dataset: str, model: str) -> AttackerRecipe:
     """Eq. 2-6: squared distances, a soft hinge on ‖G(x)‖², the log-minimax GAN, the fused consensus."""
     return replace(
-        ar_dmvc_released.attacker(dataset),
+        ar_dmvc_released.attacker(dataset, model),
         complementarity_weight=5.0,  # μ1
         consistency_weight=5.0,  # μ2
         constraint_weight=1.0,  # μ3
@@ -32,8 +36,10 @@ def attacker(dataset: str) -> AttackerRecipe:
 def recipe(dataset: str, model: str) -> Recipe:
     """The printed configuration of a model on a data set."""
     released = ar_dmvc_released.recipe(dataset, model)
-    options: dict[str, object] = {"kernel_width": "paper"}  # A.1: σ = 15 % of the median distance
-    if model not in ("simvc", "comvc"):
+    options = dict(released.model_options)
+    if model in WITH_DDC:
+        options |= {"kernel_width": "paper"}  # A.1: σ = 15 % of the median distance
+    if model in OURS:
         options |= {"contrastive_weight": 1.0, "adaptive": False}  # Eq. 8
     defense = released.defense
     if defense is not None:
@@ -50,5 +56,5 @@ def recipe(dataset: str, model: str) -> Recipe:
         protocol="paper",
         model_options=options,
         defense=defense,
-        attacker=attacker(dataset),
+        attacker=attacker(dataset, model),
     )

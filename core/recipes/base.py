@@ -12,6 +12,7 @@ from core.attacks.objectives import Consensus
 from core.losses.mitigation import Direction
 from core.losses.realism import GanLoss
 from core.models.encoders import Precision
+from core.training import Schedule
 
 PROTOCOLS = ("lab", "paper", "released")
 
@@ -78,10 +79,8 @@ class Recipe:
     model: str
     protocol: str
     model_options: dict[str, Any]
-    epochs: int  # without a defense; a defense has its own
+    schedule: Schedule  # a defense has epochs of its own
     batch_size: int
-    learning_rate: float
-    clip_norm: float | None
     runs: int  # seeds seed, seed + 1, …; the lowest final loss is kept, for a defense after the warm-up already
     precision: Precision  # of the convolutions in training; a checkpoint is always used in float32
     augmentation: str  # a name in AUGMENTATIONS

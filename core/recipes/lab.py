@@ -8,15 +8,17 @@ deciding between runs; the scores they give stand in every checkpoint's card.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from core.recipes import ar_dmvc_released
 from core.recipes.base import AdversarialTraining, AttackerRecipe, InnerAttack, Recipe, Stage
+from core.training import Schedule
 
 
-def attacker(dataset: str) -> AttackerRecipe:
+def attacker(dataset: str, model: str) -> AttackerRecipe:
     """Clamped as released, but on means instead of sums, from a small start, against a target in evaluation mode."""
     return replace(
-        ar_dmvc_released.attacker(dataset),
+        ar_dmvc_released.attacker(dataset, model),
         distance="norm_mean",  # a mean does not change with the batch size
         weight_std=0.02,  # AdvGAN's; the released 1.0 saturates the tanh (facts, 4.1)
         target_mode="eval",
@@ -42,7 +44,26 @@ EPOCHS = {  # more where an epoch has fewer batches: 8, 2 and 4 of 100 samples; 
     "regdb": 20,
 }
 RUNS = {"noisy_digits": 10, "patched_digits": 10, "synthetic_people": 5}  # a seed in ten finds all ten digits
+RUNS_WITH_STAGES = 3  # of methods with stages or parts of their own, several times as long
 OTHER_RUNS = 3  # DeepMVC has 5
+LARGEST_BATCH = 100  # on the embedded sets; SEM's 256 would be all of them
+EMBEDDED = tuple(RUNS)
+
+LENGTHS = {  # of pre-training and of clustering (each round), as shares of those epochs
+    "eamc": (0, 1.5),
+    "multi_vae": (0, 2),
+    "aecoddc": (0.5, 1),  # DeepMVC: 50 before 100
+    "infoddc": (0.5, 1),
+    "sem": (2, 0.5),
+}
+ROUNDS = {"sem": 3}
+PATIENCE = 10  # of those epochs; adversarial and capacity terms rise while the clusters improve
+WITHOUT_PATIENCE = ("eamc", "multi_vae", "sem")
+LEARNING_RATES = {"sem": 3e-4}  # as released; the others' smaller ones need hundreds of epochs of this size
+EAMC_LEARNING_RATES = {"attention": 1e-3, "discriminators": 1e-4}  # at 1e-3 the discriminators win
+CAPACITY_STEPS = dict.fromkeys(EMBEDDED, 300)  # about half of their steps
+OTHER_CAPACITY_STEPS = 2000
+SEM_WIDTHS = (500, 500, 512)  # without the layer of 2000, so that its checkpoints stay small
 WARM_UP = 0.6  # of those epochs
 STAGES = ((0.25, 0.25), (0.5, 0.25), (0.75, 0.4))  # share of ε, and of those epochs, before the full ε
 LAST_STAGE = {"noisy_digits": 2.5, "patched_digits": 2.5}  # of those epochs at the full ε
@@ -56,6 +77,38 @@ def stages(dataset: str) -> tuple[Stage, ...]:
         Stage(epochs=round(length * EPOCHS[dataset]), epsilon=share * INNER_EPSILON)
         for share, length in (*STAGES, last)
     )
+
+
+def model_options(dataset: str, model: str) -> dict[str, Any]:
+    """Where a network differs from its default."""
+    if model == "multi_vae":
+        return {"capacity_steps": CAPACITY_STEPS.get(dataset, OTHER_CAPACITY_STEPS)}
+    return {"widths": SEM_WIDTHS} if model == "sem" else {}
+
+
+def schedule(dataset: str, model: str) -> Schedule:
+    """DeepMVC's: pre-training, clipping, an early end when nothing improves."""
+    pretraining, clustering = LENGTHS.get(model, (0, 1))
+    return Schedule(
+        pretraining_epochs=round(pretraining * EPOCHS[dataset]),
+        epochs=round(clustering * EPOCHS[dataset]),
+        rounds=ROUNDS.get(model, 1),
+        learning_rate=LEARNING_RATES.get(model, 1e-3),
+        learning_rates=EAMC_LEARNING_RATES if model == "eamc" else {},
+        clip_norm=None if model == "eamc" else 10.0,  # DeepMVC
+        patience=None if model in WITHOUT_PATIENCE else PATIENCE,
+    )
+
+
+def batch_size(dataset: str, model: str) -> int:
+    """The released ones, smaller where they would be the whole data set."""
+    released = ar_dmvc_released.BATCH_SIZES.get(model, 100)
+    return min(released, LARGEST_BATCH) if dataset in EMBEDDED else released
+
+
+def runs(dataset: str, model: str) -> int:
+    """How many seeds are tried."""
+    return RUNS_WITH_STAGES if model in LENGTHS else RUNS.get(dataset, OTHER_RUNS)
 
 
 def recipe(dataset: str, model: str) -> Recipe:
@@ -75,14 +128,12 @@ def recipe(dataset: str, model: str) -> Recipe:
         dataset=dataset,
         model=model,
         protocol="lab",
-        model_options={},
-        epochs=EPOCHS[dataset],
-        batch_size=100,
-        learning_rate=1e-3,
-        clip_norm=10.0,  # DeepMVC
-        runs=RUNS.get(dataset, OTHER_RUNS),
+        model_options=model_options(dataset, model),
+        schedule=schedule(dataset, model),
+        batch_size=batch_size(dataset, model),
+        runs=runs(dataset, model),
         precision="float32",
         augmentation="none",
         defense=defense,
-        attacker=attacker(dataset),
+        attacker=attacker(dataset, model),
     )

@@ -1,0 +1,148 @@
+"""The commands around checkpoints: list, train, maps."""
+
+import sys
+from argparse import Namespace
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from tqdm import tqdm
+
+from core.attacks import ATTACKS
+from core.commands.printing import Row, as_time, make_lab, print_json, print_table, split_target, three_scores
+from core.data import DATASET_FACTS, DATASETS
+from core.defenses import DEFENSES
+from core.distributed import count, is_first, process_group
+from core.errors import LabError
+from core.lab import Lab
+from core.matrix import missing, train_all
+from core.models import MODELS
+from core.records import CheckpointCard, TrainSpec
+from core.runtime import find_device
+
+
+def list_everything(options: Namespace) -> None:
+    """Data sets, models, attacks, defenses and checkpoints with their scores."""
+    lab = make_lab(options)
+    cards = [*lab.cards("model"), *lab.cards("attacker")]
+    if options.json:
+        names = {"datasets": [*DATASETS], "models": [*MODELS], "attacks": [*ATTACKS], "defenses": [*DEFENSES]}
+        print_json(names | {"checkpoints": [asdict(card) for card in cards]})
+        return
+    facts = [
+        (name, f.origin, f"{f.samples:,}", len(f.class_names), len(f.view_names), f.epsilon, f.sentence)
+        for name, f in DATASET_FACTS.items()
+    ]
+    print_table(("data set", "origin", "samples", "clusters", "views", "paper ε", "what a sample is"), facts)
+    print(f"\nmodels    {', '.join(MODELS)}\nattacks   {', '.join(ATTACKS)}\ndefenses  {', '.join(DEFENSES)}\n")
+    models = [_model_row(card) for card in cards if card.kind == "model"]
+    print_table(("checkpoint", "ACC", "NMI", "ARI", "seed", "protocol", "samples", "training"), models)
+    attackers = [_attacker_row(card) for card in cards if card.kind == "attacker"]
+    if attackers:
+        print()
+        print_table(("attacker", "ε", "ACC clean", "noise", "attacked", "protocol", "training"), attackers)
+    for problem in lab.problems():
+        print(problem, file=sys.stderr)
+
+
+def _model_row(card: CheckpointCard) -> Row:
+    scores = three_scores(card.scores["held_out"])
+    made = (card.seed, card.protocol, f"{card.samples:,}", as_time(card.training_seconds))
+    return (f"{card.dataset}/{card.name}", *scores, *made)
+
+
+def _attacker_row(card: CheckpointCard) -> Row:
+    accuracies = [f"{card.scores[state]['accuracy']:.3f}" for state in ("clean", "noise_frozen", "gan_frozen")]
+    made = (card.protocol, as_time(card.training_seconds))
+    return (f"{card.dataset}/{card.name}", card.recipe["epsilon"], *accuracies, *made)
+
+
+def train(options: Namespace) -> None:
+    """Train one model or attacker, with a bar of epochs, or everything that is missing."""
+    if options.all == (options.target is not None):
+        raise LabError("Write either DATASET/MODEL, for example noisy_digits/cl_mvc, or --all.")
+    with process_group(find_device(options.device)):
+        lab = make_lab(options)
+        train_missing(lab, options) if options.all else train_one(lab, options)
+
+
+def train_one(lab: Lab, options: Namespace) -> None:
+    """Train one model or attacker; prints the checkpoint's scores."""
+    dataset, name = split_target(options.target)
+    DATASETS[dataset]
+    if options.dataset or options.budget_minutes is not None or options.workers != 1:
+        raise LabError("--dataset, --budget-minutes and --workers belong to --all.")
+    attacker = name.endswith(".gan")
+    kind = "attacker" if attacker else "model"
+    spec = TrainSpec(dataset=dataset, model=name.removesuffix(".gan"), kind=kind, **_train_words(options))
+    training = lab.train(spec, overwrite=options.overwrite, capture=options.capture)
+    with tqdm(unit="epoch", file=sys.stderr, disable=options.quiet or not is_first(), delay=1) as bar:
+        while True:
+            try:
+                log = next(training)
+            except StopIteration as end:
+                card = end.value
+                break
+            bar.total = log.epochs * log.runs
+            bar.n = log.epochs * (log.run - 1) + log.epoch
+            bar.set_description(f"{log.phase}, run {log.run} of {log.runs}", refresh=False)
+            bar.set_postfix_str(f"loss {log.total:.3f}, {as_time(log.seconds_left)} left")
+    if not is_first():
+        return
+    if options.json:
+        print_json(asdict(card))
+        return
+    print(f"{lab.library.checkpoints / card.dataset / card.name}.safetensors ({as_time(card.training_seconds)})")
+    print_table(("part", "ACC", "NMI", "ARI"), [(part, *three_scores(s)) for part, s in card.scores.items()])
+
+
+def train_missing(lab: Lab, options: Namespace) -> None:
+    """Walk over what is missing, a line for everything that is done or cannot be done."""
+    if count() > 1:
+        raise LabError("--all trains in one process; give torchrun one DATASET/MODEL.")
+    if options.workers < 1:
+        raise LabError(f"--workers must be at least 1, got {options.workers}.")
+    for name in options.dataset or ():
+        DATASETS[name]
+    base = TrainSpec(dataset="", model="", **_train_words(options))
+    jobs = missing(lab, options.dataset or tuple(DATASETS), base)
+    n_trainings = sum(map(len, jobs))
+    seconds = None if options.budget_minutes is None else 60 * options.budget_minutes
+    walk = train_all(lab, jobs, seconds=seconds, workers=options.workers, capture=options.capture)
+    done: list[CheckpointCard] = []
+    problems: list[str] = []
+    at_work: dict[str, str] = {}
+    with tqdm(total=n_trainings, unit="checkpoint", file=sys.stderr, disable=options.quiet) as bar, closing(walk):
+        for step in walk:
+            name = f"{step.spec.dataset}/{step.spec.name}"
+            if step.log is not None:
+                at_work[name] = f"{name} epoch {step.log.epoch}/{step.log.epochs} run {step.log.run}/{step.log.runs}"
+            else:
+                at_work.pop(name, None)
+                bar.update()
+                if step.card is not None:
+                    done.append(step.card)
+                    bar.write(f"{name}: {as_time(step.card.training_seconds)}", file=sys.stderr)
+                else:
+                    problems.append(f"{name}: {step.problem}")
+                    bar.write(problems[-1], file=sys.stderr)
+            bar.set_postfix_str(", ".join(at_work.values()))
+    left = n_trainings - len(done)
+    if options.json:
+        print_json({"made": [asdict(card) for card in done], "problems": problems, "left": left})
+        return
+    ending = " Give the command again to go on." if left > len(problems) else ""
+    print(f"{len(done)} of {n_trainings} missing checkpoints made, {len(problems)} cannot be made here.{ending}")
+
+
+def _train_words(options: Namespace) -> dict[str, Any]:
+    """What the options say of any training."""
+    names = ("protocol", "seed", "samples", "epochs", "runs", "epsilon", "precision")
+    return {name: getattr(options, name) for name in names}
+
+
+def maps(options: Namespace) -> None:
+    """Fit the UMAP map of every checkpoint that has none yet, to be shipped in assets/."""
+    lab = make_lab(options)
+    for card in tqdm(lab.cards(), unit="map", file=sys.stderr, disable=options.quiet):
+        lab.fit_map(card)

@@ -1,0 +1,92 @@
+"""The commands that look at the whole: tables, bench, doctor."""
+
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from statistics import fmean, stdev
+
+from tqdm import tqdm
+
+from core.bench import BenchSpec, notes, promise_rows, rows
+from core.bench import bench as measure
+from core.commands.printing import Row, make_lab, print_json, print_table, three_scores
+from core.data import DATASETS
+from core.doctor import examine
+from core.models import MODELS
+from core.published import TABLE_1
+from core.records import CheckpointCard
+
+
+def tables(options: Namespace) -> None:
+    """Table 1 before the attack: our checkpoints on the held-out part, beside the paper's numbers."""
+    cards = [card for card in make_lab(options).cards("model") if card.protocol == options.protocol]
+    rows = [_table_row(card) for card in sorted(cards, key=_place)]
+    if options.json:
+        names = ("dataset", "model", "ours", "spread", "seeds", "samples", "paper")
+        print_json([dict(zip(names, _table_values(card), strict=True)) for card in sorted(cards, key=_place)])
+        return
+    header = ("data set", "model", "ACC", "NMI", "ARI", "ACC over seeds", "trained on", "paper ACC", "NMI", "ARI")
+    print(
+        f"Clean scores on held-out samples, protocol {options.protocol}; the paper's are its Table 1 before the attack"
+    )
+    print_table(header, rows, markdown=options.markdown)
+
+
+def _place(card: CheckpointCard) -> tuple[int, int, str]:
+    """Where a checkpoint stands: data sets and models in the order of their registries."""
+    return [*DATASETS].index(card.dataset), [*MODELS].index(card.model), card.name
+
+
+def _table_values(card: CheckpointCard) -> tuple[object, ...]:
+    accuracies = [run["accuracy"] for run in card.runs]
+    spread = (fmean(accuracies), stdev(accuracies)) if len(accuracies) > 1 else None
+    paper = TABLE_1.get((card.model, card.dataset))
+    published = paper and dict(zip(("accuracy", "nmi", "ari"), paper.before, strict=True))
+    return card.dataset, card.name, card.scores["held_out"], spread, len(accuracies) or 1, card.samples, published
+
+
+def _table_row(card: CheckpointCard) -> Row:
+    dataset, name, _, spread, seeds, _, paper = _table_values(card)
+    over_seeds = f"{spread[0]:.3f} ± {spread[1]:.3f} ({seeds})" if isinstance(spread, tuple) else ""
+    published = tuple(f"{value:.2f}" for value in paper.values()) if isinstance(paper, dict) else ("", "", "")
+    scores = three_scores(card.scores["held_out"])
+    return dataset, name, *scores, over_seeds, f"{card.samples:,}", *published
+
+
+def bench(options: Namespace) -> None:
+    """How fast and how large everything is on this device, beside the device's own peak, and the promises."""
+    spec = BenchSpec(
+        dataset=options.dataset,
+        models=tuple(options.models),
+        batch=options.batch,
+        seconds=options.seconds,
+        epsilon=options.epsilon,
+        precision=options.precision,
+        capture=options.capture,
+        seed=options.seed,
+    )
+    with tqdm(total=100, unit="%", file=sys.stderr, disable=options.quiet, leave=False, delay=1) as bar:
+        for report in measure(spec, device=options.device):
+            bar.n = round(100 * report.progress)
+            bar.refresh()
+    if options.json:
+        print_json(asdict(report))
+        return
+    print(*notes(report), sep="\n", end="\n\n")
+    print_table(*rows(report))
+    print()
+    print_table(*promise_rows(report))
+
+
+def doctor(options: Namespace) -> None:
+    """What works here; exit code 1 if something is broken."""
+    findings = examine(make_lab(options), options.data)
+    if options.json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        signs = {"good": "ok", "missing": "--", "broken": "!!"}
+        for finding in findings:
+            remedy = f" → {finding.remedy}" if finding.remedy else ""
+            print(f"{signs[finding.state]}  {finding.subject:32} {finding.detail}{remedy}")
+    if any(finding.state == "broken" for finding in findings):
+        sys.exit(1)
