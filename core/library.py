@@ -28,8 +28,9 @@ class Library:
         self._networks: dict[str, torch.nn.Module] = {}
 
     def cards(self, kind: str) -> tuple[CheckpointCard, ...]:
-        """Every readable checkpoint of a kind, "model" or "attacker"."""
-        return tuple(card for card in find_cards(self.checkpoints)[0] if card.kind == kind)
+        """Every readable checkpoint of a kind, "model" or "attacker", in the order of data sets and models."""
+        cards = [card for card in find_cards(self.checkpoints)[0] if card.kind == kind]
+        return tuple(sorted(cards, key=_place))
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for each checkpoint that cannot be read."""
@@ -90,6 +91,12 @@ class Library:
     def _keep(self, network: torch.nn.Module, card: CheckpointCard) -> None:
         load_into(network, self.checkpoints, card)
         self._networks[card.sha256] = network.to(self.device).eval().requires_grad_(False)
+
+
+def _place(card: CheckpointCard) -> tuple[int, int, str]:
+    datasets, models = [*DATASETS], [*MODELS]
+    dataset = datasets.index(card.dataset) if card.dataset in datasets else len(datasets)
+    return dataset, models.index(card.model) if card.model in models else len(models), card.name
 
 
 def _make_model(card: CheckpointCard) -> ClusteringModel:

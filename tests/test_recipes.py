@@ -211,6 +211,14 @@ def test_the_printed_models_follow_eq_8_and_appendix_a_1():
             assert (options["contrastive_weight"], options["adaptive"]) == (1.0, False)
 
 
+@pytest.mark.parametrize("dataset", TABLE_1)
+def test_the_printed_baselines_follow_their_own_papers(dataset):
+    assert recipe(dataset, "multi_vae", "paper").model_options == {}  # every term divided by the pixels
+    info = recipe(dataset, "infoddc", "paper")
+    assert info.schedule.pretraining_epochs == 20
+    assert "reference_pairs" not in info.model_options
+
+
 @pytest.mark.parametrize("dataset", list(DATASETS))
 def test_the_labs_attacker_is_scored_on_samples_it_never_saw(dataset):
     made = recipe(dataset, "cl_mvc", "lab").attacker

@@ -10,9 +10,7 @@ from tqdm import tqdm
 from core.bench import BenchSpec, notes, promise_rows, rows
 from core.bench import bench as measure
 from core.commands.printing import Row, make_lab, print_json, print_table, three_scores
-from core.data import DATASETS
 from core.doctor import examine
-from core.models import MODELS
 from core.published import TABLE_1
 from core.records import CheckpointCard
 
@@ -20,21 +18,15 @@ from core.records import CheckpointCard
 def tables(options: Namespace) -> None:
     """Table 1 before the attack: our checkpoints on the held-out part, beside the paper's numbers."""
     cards = [card for card in make_lab(options).cards("model") if card.protocol == options.protocol]
-    rows = [_table_row(card) for card in sorted(cards, key=_place)]
     if options.json:
         names = ("dataset", "model", "ours", "spread", "seeds", "samples", "paper")
-        print_json([dict(zip(names, _table_values(card), strict=True)) for card in sorted(cards, key=_place)])
+        print_json([dict(zip(names, _table_values(card), strict=True)) for card in cards])
         return
     header = ("data set", "model", "ACC", "NMI", "ARI", "ACC over seeds", "trained on", "paper ACC", "NMI", "ARI")
     print(
         f"Clean scores on held-out samples, protocol {options.protocol}; the paper's are its Table 1 before the attack"
     )
-    print_table(header, rows, markdown=options.markdown)
-
-
-def _place(card: CheckpointCard) -> tuple[int, int, str]:
-    """Where a checkpoint stands: data sets and models in the order of their registries."""
-    return [*DATASETS].index(card.dataset), [*MODELS].index(card.model), card.name
+    print_table(header, [_table_row(card) for card in cards], markdown=options.markdown)
 
 
 def _table_values(card: CheckpointCard) -> tuple[object, ...]:
