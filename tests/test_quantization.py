@@ -105,6 +105,12 @@ def test_rows_of_zeros_come_back_as_zeros(bits):
     assert torch.equal(back["b"], torch.zeros(2, 1, 3, 3))
 
 
+def test_rows_of_zeros_have_scales_to_divide_by():
+    stored = quantize({"a": torch.zeros(2, 3)}, 8)
+    assert (stored["a.scale"] > 0).all()
+    assert stored["a"].tolist() == [[0, 0, 0]] * 2
+
+
 def test_8_bits_keep_rows_that_are_far_smaller_or_larger_than_others():
     tensor = torch.tensor([[1e-30, -1e-30], [1e30, -1e30]])
     back = there_and_back({"a": tensor}, 8)["a"]

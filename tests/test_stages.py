@@ -295,6 +295,14 @@ def test_the_discriminators_of_eamc_tell_the_first_view_from_each_other_one(smal
     assert loss.item() == pytest.approx(baseline_reference.discriminator_loss(of_first, of_others), **EXACT)
 
 
+def test_what_the_discriminators_minimise_has_no_gradient_in_the_encoders(small):
+    model = make_small("eamc")
+    model.discriminator_terms(small, seeded())["discriminator"].backward()
+    assert {name for name, tensor in model.named_parameters() if tensor.grad is not None} == below(
+        model, "discriminators"
+    )
+
+
 def test_eamc_attends_to_views_as_a_batch_in_training_and_to_each_sample_otherwise(small):
     model = make_small("eamc")
     with torch.no_grad():
