@@ -53,7 +53,7 @@ LENGTHS = {  # of pre-training and of clustering (each round), as shares of thos
     "eamc": (0, 1.5),
     "multi_vae": (0, 2),
     "aecoddc": (0.5, 1),  # DeepMVC: 50 before 100
-    "infoddc": (0.5, 1),
+    "infoddc": (0.5, 2),  # softmaxed embeddings move slowly: after one share its DDC terms still fall fast
     "sem": (2, 0.5),
 }
 ROUNDS = {"sem": 3}
