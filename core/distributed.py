@@ -29,6 +29,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     processes.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield
+        processes.barrier()  # none leaves before the first has written
     finally:
         processes.destroy_process_group()
 

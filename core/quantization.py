@@ -24,7 +24,7 @@ def quantize(tensors: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
         tensor = tensor.detach().cpu().contiguous()
         if bits == 32 or not tensor.is_floating_point() or tensor.ndim < 2:
             stored[name] = tensor
-        elif bits == 16:
+        elif bits == 16 or name + SCALE in tensors:  # a name that is taken
             stored[name] = tensor.half()
         else:
             scales = (tensor.flatten(1).abs().amax(dim=1) / LARGEST).clamp_min(torch.finfo(torch.float32).tiny)
@@ -37,12 +37,17 @@ def dequantize(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The float32 tensors of what :func:`quantize` made of them."""
     tensors: dict[str, Tensor] = {}
     for name, tensor in stored.items():
-        if name.endswith(SCALE) and name.removesuffix(SCALE) in stored:
+        if name.endswith(SCALE) and _is_scaled(name.removesuffix(SCALE), stored):
             continue
-        if name + SCALE in stored:
+        if _is_scaled(name, stored):
             tensor = tensor.float() * _beside(stored[name + SCALE], tensor)
         tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
     return tensors
+
+
+def _is_scaled(name: str, stored: Mapping[str, Tensor]) -> bool:
+    """Whether a tensor is integers with a scale a row."""
+    return name + SCALE in stored and name in stored and stored[name].dtype == torch.int8
 
 
 def _beside(scales: Tensor, rows: Tensor) -> Tensor:

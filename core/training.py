@@ -67,9 +67,10 @@ def adam(
     betas: tuple[float, float] = (0.9, 0.999),
 ) -> Adam:
     """Adam; on a GPU as one kernel that never waits for the host."""
-    groups = [g if isinstance(g, dict) else {"params": [g]} for g in parameters]
-    on_gpu = any(parameter.is_cuda for group in groups for parameter in group["params"])
-    return Adam(groups, lr=learning_rate, betas=betas, fused=on_gpu, capturable=on_gpu)
+    given: list[Any] = list(parameters)  # parameters, or groups of them with rates of their own
+    every = [p for item in given for p in (item["params"] if isinstance(item, dict) else [item])]
+    on_gpu = any(parameter.is_cuda for parameter in every)
+    return Adam(given, lr=learning_rate, betas=betas, fused=on_gpu, capturable=on_gpu)
 
 
 def fit(

@@ -10,11 +10,13 @@ from packaging.utils import canonicalize_name
 from core.__main__ import parser
 from core.attacks import ATTACKS
 from core.checkpoints import find_cards, load_weights, reference
-from core.data import DATASETS
+from core.data import DATASET_FACTS, DATASETS
 from core.defenses import DEFENSES
 from core.lab import Lab
+from core.matrix import missing
 from core.models import MODELS
 from core.recipes import BY_PROTOCOL, ar_dmvc_paper, ar_dmvc_released, lab
+from core.records import TrainSpec
 from core.runtime import PROJECT
 from tests.test_architecture import SOURCES, STANDARD, imports
 
@@ -174,3 +176,25 @@ def test_a_shipped_checkpoints_scores_are_possible(card):
     for scores in card.scores.values():
         assert all(-0.5 <= value <= 1 for value in scores.values())
         assert {"accuracy", "nmi", "ari"} == set(scores)
+
+
+EMBEDDED = [name for name, facts in DATASET_FACTS.items() if facts.origin == "embedded"]
+LARGEST_FOLDER = 60_000_000  # bytes
+
+
+@pytest.mark.parametrize("dataset", EMBEDDED)
+def test_every_model_of_an_embedded_data_set_is_shipped_with_its_attacker(dataset):
+    base = TrainSpec(dataset="", model="")
+    assert missing(Lab(checkpoints=CHECKPOINTS), [dataset], base) == []
+
+
+def test_the_checkpoints_stay_small():
+    assert sum(path.stat().st_size for path in CHECKPOINTS.rglob("*") if path.is_file()) < LARGEST_FOLDER
+
+
+def test_the_readme_holds_our_table_1_as_the_command_prints_it(capsys, monkeypatch):
+    monkeypatch.setenv("LAB_CHECKPOINTS", str(CHECKPOINTS))
+    options = parser().parse_args(["tables", "--markdown"])
+    options.run(options)
+    _, *table = capsys.readouterr().out.splitlines()
+    assert "\n".join(table) in text("README.md")

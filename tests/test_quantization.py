@@ -133,7 +133,6 @@ def test_a_name_may_end_in_scale(bits, shape):
 
 # A BUG of core/quantization.py: with 16 and 32 bits dequantize takes a real tensor "a.scale" for the scales of "a",
 # multiplies by it and drops it; with 8 bits quantize writes it over the scales of "a".
-@pytest.mark.xfail(reason="a real tensor called a.scale is taken for the scales of a")
 @every_number_of_bits
 def test_a_tensor_may_be_called_as_another_one_with_scale_behind_it(bits):
     tensors = {"a": torch.tensor([[1.0, -1.0], [4.0, 4.0]]), "a.scale": torch.tensor([3.0, 5.0])}
