@@ -350,7 +350,7 @@ def test_the_capacities_of_multi_vae_grow_linearly_and_stop(steps, share, scaled
 
 @pytest.mark.parametrize("n_views", [2, 3])
 def test_deepmvc_makes_multi_vaes_reconstruction_heavier_and_leaves_the_divergences(n_views, small):
-    """Facts 2.6: there P, the number of pixels, divides the divergences but not the reconstruction."""
+    # Facts 2.6: there P, the number of pixels, divides the divergences but not the reconstruction.
     views, terms = small[:n_views], []
     for scaled in (False, True):
         model = make_small("multi_vae", n_views=n_views, deepmvc_scaling=scaled)
@@ -403,7 +403,7 @@ def test_multi_vae_samples_in_training_and_takes_the_means_without_a_generator(s
 
 
 def test_multi_vaes_sampled_latents_are_the_facts(small):
-    """The decoders get m + e^(lv / 2) ε of their view and one Gumbel-softmax sample of all, drawn in that order."""
+    # The decoders get m + e^(lv / 2) ε of their view and one Gumbel-softmax sample of all, drawn in that order.
     model, given = make_small("multi_vae", n_views=1), []
     model.decoders[0].register_forward_pre_hook(lambda module, inputs: given.append(inputs[0]))
     with torch.no_grad():
