@@ -2,26 +2,21 @@
 
 import streamlit as st
 
-from pages.ui import shell
+from pages.ui import presenter, shell
+from pages.ui.links import PAGES
 
+presenting = presenter.is_on()
 st.set_page_config(
     page_title="Adversarial Clustering Lab",
     page_icon="assets/icon.svg",
     layout="wide",
-    initial_sidebar_state=272,
+    initial_sidebar_state="collapsed" if presenting else 272,
 )
-page = st.navigation(
-    {
-        "Lab": [
-            st.Page(
-                "pages/attack.py",
-                title="Attack",
-                icon=":material/bolt:",
-                help="Attack a clustering model and scrub the budget ε: pictures, map, matrices and scores follow.",
-                default=True,
-            )
-        ]
-    }
-)
-shell.sidebar()
+sections: dict[str, list[st.Page]] = {}
+for name, facts in PAGES.items():
+    page = st.Page(f"pages/{name}.py", title=facts.title, icon=facts.icon, help=facts.help, default=name == "attack")
+    sections.setdefault(facts.section, []).append(page)
+page = st.navigation(sections)
+shell.sidebar(page.url_path or "attack")
+presenter.bar()
 page.run()

@@ -35,9 +35,21 @@ def parser() -> argparse.ArgumentParser:
     along = add("sweep", commands.sweep, "attack a checkpoint along ε", attacking, _choice_options())
     along.add_argument("--points", type=int, default=13, help="points of the ε grid, 0 included (13)")
     add("maps", commands.maps, "fit the UMAP map of every checkpoint that has none, for shipping")
+    result = add("results", commands.results, "run the sweeps whose numbers ship with the lab and are not there yet")
+    result.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
+    result.add_argument("--attack", choices=("gan", "pgd"), help="only this attack (both)")
+    proof = add("theorem", commands.theorem, "measure Theorem 4.2 on checkpoints, for shipping; nothing is done twice")
+    proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
     table = add("tables", commands.tables, "Table 1 before the attack: our checkpoints beside the paper's numbers")
     table.add_argument("--protocol", choices=PROTOCOLS, default="lab", help="whose checkpoints (lab)")
     table.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    table.add_argument("--table", type=int, choices=(1, 2, 3), help="that table as a whole, in Markdown")
+    table.add_argument("--csv", action="store_true", help="with --table: every metric and matching, one line a cell")
+    table.add_argument("--latex", action="store_true", help="with --table: for the package booktabs")
+    table.add_argument("--metric", choices=("accuracy", "nmi", "ari"), default="accuracy", help="with --table (ACC)")
+    table.add_argument(
+        "--matching", choices=("rematched", "frozen"), default="rematched", help="with --table: of ACC (rematched)"
+    )
     _bench_options(add("bench", commands.bench, "speed and memory of models and attacks, beside the device's peak"))
     add("doctor", commands.doctor, "what works here, and what to do about what does not")
     return top
@@ -113,7 +125,8 @@ def main() -> None:
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         print(
-            "Stopped. A training goes on from its last finished epoch if you give the command again.", file=sys.stderr
+            "Stopped. A training goes on if you give the command again; at most some seconds are lost.",
+            file=sys.stderr,
         )
         sys.exit(130)
 

@@ -1,6 +1,6 @@
 """From a training spec to a published checkpoint: the recipe, the run, the scores, the card."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,34 +20,36 @@ from core.library import Library
 from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.models.encoders import use_precision
-from core.quantization import dequantize, quantize
+from core.quantization import dequantize, find_narrow, quantize
 from core.recipes import BY_PROTOCOL, RECIPES, recipe_name
-from core.recipes.base import Recipe
+from core.recipes.base import AttackerRecipe, Recipe
 from core.records import CheckpointCard, EpochLog, TrainSpec, digest
+from core.run_reader import RECIPE, REPLACE
 from core.runs import RunFolder, Tensors
 from core.trainers import Training, attacker_training, model_training
 from core.types import MultiViewDataset
 
+SAME_SCORE = 0.0005  # scores are shown with three decimals
 SCORED = 5000  # held-out samples, where the training samples are cut too: such a training is a small one
 ScoreTable = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a training spec means here: data, recipe, and how to make and score what is trained."""
+class Intent:
+    """What a training spec decides before any data are read."""
 
     spec: TrainSpec
-    data: MultiViewDataset
-    recipe: dict[str, Any]
+    recipe: Recipe | AttackerRecipe
     model: str  # the name in MODELS, an attacker's target's too
     runs: int
-    n_clusters: int
-    n_held_out: int
-    target: CheckpointCard | None
-    make: Callable[[int], Training]  # from the number of the run
-    trial: Callable[[int], Training] | None  # a shorter training whose loss chooses the run to make
-    scores: Callable[[torch.nn.Module], ScoreTable]
-    held_out_scores: Callable[[torch.nn.Module], dict[str, float]] | None  # of one run among several
+    target: CheckpointCard | None  # an attacker's
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The recipe as the card has it."""
+        values = asdict(self.recipe)
+        values.pop("attacker", None)  # its own card has it
+        return values
 
     @property
     def digest(self) -> str:
@@ -55,30 +57,95 @@ class Plan:
         return digest(
             {
                 "spec": asdict(self.spec),
-                "recipe": self.recipe,
+                "recipe": self.values,
                 "runs": self.runs,
                 "target": self.target.sha256 if self.target else None,
             }
         )
+
+    @property
+    def run(self) -> str:
+        """The name of the run folder."""
+        return f"{self.spec.dataset}-{self.spec.name}-{self.digest[:8]}"
+
+    def is_of(self, card: CheckpointCard) -> bool:
+        """Whether the card is of a checkpoint that this very training made."""
+        target = self.target.sha256 if self.target else None
+        return (card.command, card.recipe, card.target_sha256) == (command(self.spec), self.values, target)
+
+    def free_name(self, checkpoints: Path, *, overwrite: bool) -> str:
+        """The spec's name, unless another training's checkpoint has it."""
+        try:
+            taken = load_card(checkpoints, self.spec.dataset, self.spec.name)
+        except LabError:
+            return self.spec.name  # absent or damaged
+        return self.spec.name if overwrite or self.is_of(taken) else f"{self.spec.name}-{self.digest[:8]}"
+
+
+def intend(library: Library, spec: TrainSpec) -> Intent:
+    """What the spec decides. Raises :class:`LabError` for an unknown name and an attacker's missing target."""
+    if spec.kind == "model":
+        recipe = model_recipe(spec)
+        return Intent(spec, recipe, recipe.model, recipe.runs, None)
+    target = library.card(spec.dataset, spec.model)
+    return Intent(spec, attacker_recipe(spec, target.model), target.model, 1, target)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training spec means here: data, and how to make and score what is trained."""
+
+    intent: Intent
+    data: MultiViewDataset
+    n_clusters: int
+    n_held_out: int
+    make: Callable[[int], Training]  # from the number of the run
+    trial: Callable[[int], Training] | None  # a shorter training whose loss chooses the run to make
+    scores: Callable[[torch.nn.Module], ScoreTable]
+    held_out_scores: Callable[[torch.nn.Module], dict[str, float]] | None  # of one run among several
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a checkpoint holds: the weights, their bits, the layers that have 8 all the same, and the scores so."""
+
+    weights: Tensors
+    bits: int
+    narrow: frozenset[str]
+    scores: ScoreTable
 
 
 def train_checkpoint(
     library: Library, runs_folder: Path, spec: TrainSpec, *, overwrite: bool, capture: bool
 ) -> Generator[EpochLog, None, CheckpointCard]:
     """See :meth:`core.lab.Lab.train`."""
-    plan = _plan_model(library, spec) if spec.kind == "model" else _plan_attacker(library, spec)
-    folder = RunFolder(runs_folder / f"{spec.dataset}-{spec.name}-{plan.digest[:8]}")
+    intent = intend(library, spec)
+    plan = _plan_model(library, intent) if spec.kind == "model" else _plan_attacker(library, intent)
+    folder = RunFolder(runs_folder / intent.run)
+    with folder.claim({**asdict(spec), REPLACE: overwrite, RECIPE: intent.values}):
+        card, stored = yield from _train(library, folder, plan, overwrite=overwrite, capture=capture)
+        if is_first():
+            card = save_checkpoint(library.checkpoints, card, stored.weights, stored.narrow)
+            folder.publish(card)
+        return card
+
+
+def _train(
+    library: Library, folder: RunFolder, plan: Plan, *, overwrite: bool, capture: bool
+) -> Generator[EpochLog, None, tuple[CheckpointCard, Stored]]:
+    """Train from wherever it stopped; the card without the digest, and what is stored."""
+    intent, spec = plan.intent, plan.intent.spec
     trials = RunFolder(folder.path / "trials") if plan.trial else folder
-    yield from trials.train(plan.trial or plan.make, plan.data, runs=plan.runs, spec=asdict(spec), capture=capture)
+    yield from trials.train(plan.trial or plan.make, plan.data, runs=intent.runs, capture=capture)
     best = trials.best()
     if plan.trial:
-        yield from folder.train(lambda _: plan.make(best), plan.data, runs=1, spec=asdict(spec), capture=capture)
+        yield from folder.train(lambda _: plan.make(best), plan.data, runs=1, capture=capture)
     kept = folder.result(0 if plan.trial else best)
-    result, bits, scores = _store_smaller(plan, best, kept)
+    stored = _store_smaller(plan, best, kept)
     card = CheckpointCard(
         dataset=spec.dataset,
-        model=plan.model,
-        name=_free_name(library.checkpoints, plan, overwrite),
+        model=intent.model,
+        name=intent.free_name(library.checkpoints, overwrite=overwrite),
         kind=spec.kind,
         protocol=spec.protocol,
         seed=spec.seed + best,
@@ -86,19 +153,19 @@ def train_checkpoint(
         n_clusters=plan.n_clusters,
         samples=len(plan.data),
         held_out_samples=plan.n_held_out,
-        recipe=plan.recipe,
-        scores=scores,
-        runs=_runs(plan, folder, best, scores),
-        bits=bits,
+        recipe=intent.values,
+        scores=stored.scores,
+        runs=_runs(plan, folder, best, stored.scores),
+        bits=stored.bits,
         command=command(spec),
         training_seconds=sum(log.seconds for part in {folder, trials} for log in part.logs()),
         device=str(library.device),
         torch=torch.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sha256="",
-        target_sha256=plan.target.sha256 if plan.target else None,
+        target_sha256=intent.target.sha256 if intent.target else None,
     )
-    return save_checkpoint(library.checkpoints, card, result) if is_first() else card
+    return card, stored
 
 
 def _network(plan: Plan, run: int, weights: Tensors) -> torch.nn.Module:
@@ -109,24 +176,31 @@ def _network(plan: Plan, run: int, weights: Tensors) -> torch.nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def _store_smaller(plan: Plan, run: int, weights: Tensors) -> tuple[Tensors, int, ScoreTable]:
-    """What a checkpoint holds of the weights, the fewest bits that leave every score as it is, and the scores."""
+def _store_smaller(plan: Plan, run: int, weights: Tensors) -> Stored:
+    """The weights with the fewest bits that leave every score as it is."""
     network = _network(plan, run, weights)
     scores = plan.scores(network)
     if isinstance(network, ClusteringModel):
         network.leave_training_behind()
     left = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    for bits in (8, 16) if plan.target is None else (16,):  # an attacker is small
-        network.load_state_dict(dequantize(quantize(left, bits)), strict=True)
-        smaller = plan.scores(network)
-        if _rounded(smaller) == _rounded(scores):
-            return left, bits, smaller
-    return left, 32, scores
+
+    def rescored(tensors: Mapping[str, torch.Tensor]) -> ScoreTable:
+        network.load_state_dict(tensors, strict=True)
+        return plan.scores(network)
+
+    def holds(tensors: Mapping[str, torch.Tensor]) -> bool:
+        return _far(rescored(tensors), scores) <= SAME_SCORE
+
+    is_model = plan.intent.target is None  # an attacker is small
+    candidates = (8, 16, 32) if is_model else (16, 32)
+    bits = next(bits for bits in candidates if bits == 32 or holds(dequantize(quantize(left, bits))))
+    narrow = find_narrow(left, bits, holds) if is_model and bits > 8 else frozenset()
+    return Stored(left, bits, narrow, rescored(dequantize(quantize(left, bits, narrow))))
 
 
-def _rounded(scores: ScoreTable) -> ScoreTable:
-    """Scores as they are shown."""
-    return {part: {name: round(value, 3) for name, value in row.items()} for part, row in scores.items()}
+def _far(scores: ScoreTable, others: ScoreTable) -> float:
+    """The largest difference of any score."""
+    return max(abs(value - others[part][name]) for part, row in scores.items() for name, value in row.items())
 
 
 def _runs(plan: Plan, folder: RunFolder, best: int, scores: ScoreTable) -> list[dict[str, float]]:
@@ -138,7 +212,7 @@ def _runs(plan: Plan, folder: RunFolder, best: int, scores: ScoreTable) -> list[
         held_out = scores["held_out"]
         if run != best:
             held_out = plan.held_out_scores(_network(plan, run, folder.result(run)))
-        rows.append({"seed": plan.spec.seed + run, "loss": loss, **held_out})
+        rows.append({"seed": plan.intent.spec.seed + run, "loss": loss, **held_out})
     return rows
 
 
@@ -153,11 +227,27 @@ def command(spec: TrainSpec) -> str:
     return " ".join(words)
 
 
-def _plan_model(library: Library, spec: TrainSpec) -> Plan:
+def model_recipe(spec: TrainSpec) -> Recipe:
+    """The recipe of a model with what the spec says otherwise. Raises :class:`LabError` for an unknown name."""
     for registry, name in ((DATASETS, spec.dataset), (MODELS, spec.model), (BY_PROTOCOL, spec.protocol)):
         registry[name]  # the shorter answer to a wrong name
     recipe = RECIPES.make(recipe_name(spec.dataset, spec.model, spec.protocol))
-    recipe = _with_epochs(replace(recipe, **_changes(spec, "runs", "precision")), spec.epochs)
+    return _with_epochs(replace(recipe, **_changes(spec, "runs", "precision")), spec.epochs)
+
+
+def attacker_recipe(spec: TrainSpec, model: str) -> AttackerRecipe:
+    """The recipe of an attacker of a ``model`` in MODELS, with what the spec says otherwise."""
+    BY_PROTOCOL[spec.protocol]
+    recipe = RECIPES.make(recipe_name(spec.dataset, model, spec.protocol)).attacker
+    recipe = replace(recipe, **_changes(spec, "epsilon", "precision"))
+    if spec.epochs is None:
+        return recipe
+    return replace(recipe, epochs=spec.epochs, late_epochs=spec.epochs // 2)  # two to one, as released
+
+
+def _plan_model(library: Library, intent: Intent) -> Plan:
+    spec, recipe = intent.spec, intent.recipe
+    assert isinstance(recipe, Recipe)
     data, held_out = _parts(library, spec)
 
     def make(run: int) -> Training:
@@ -173,18 +263,12 @@ def _plan_model(library: Library, spec: TrainSpec) -> Plan:
         training = make(run)
         return replace(training, phases=training.phases[:1])
 
-    values = asdict(recipe)
-    del values["attacker"]  # its own card has it
     chooses = trial if recipe.defense and recipe.defense.warm_up_epochs and recipe.runs > 1 else None
     return Plan(
-        spec=spec,
+        intent=intent,
         data=data,
-        recipe=values,
-        model=recipe.model,
-        runs=recipe.runs,
         n_clusters=data.n_clusters,
         n_held_out=len(held_out),
-        target=None,
         make=make,
         trial=chooses,
         scores=scores,
@@ -192,13 +276,10 @@ def _plan_model(library: Library, spec: TrainSpec) -> Plan:
     )
 
 
-def _plan_attacker(library: Library, spec: TrainSpec) -> Plan:
-    target = library.card(spec.dataset, spec.model)
-    BY_PROTOCOL[spec.protocol]
-    recipe = RECIPES.make(recipe_name(spec.dataset, target.model, spec.protocol)).attacker
-    recipe = replace(recipe, **_changes(spec, "epsilon", "precision"))
-    if spec.epochs is not None:
-        recipe = replace(recipe, epochs=spec.epochs, late_epochs=spec.epochs // 2)  # two to one, as released
+def _plan_attacker(library: Library, intent: Intent) -> Plan:
+    spec, recipe, target = intent.spec, intent.recipe, intent.target
+    assert isinstance(recipe, AttackerRecipe)
+    assert target is not None
     train, held_out = _parts(library, spec)
     data = train if recipe.trained_on == "train" else held_out
     model = library.model(target)
@@ -222,14 +303,10 @@ def _plan_attacker(library: Library, spec: TrainSpec) -> Plan:
         return table
 
     return Plan(
-        spec=spec,
+        intent=intent,
         data=data,
-        recipe=asdict(recipe),
-        model=target.model,
-        runs=1,
         n_clusters=target.n_clusters,
         n_held_out=len(held_out),
-        target=target,
         make=make,
         trial=None,
         scores=scores,
@@ -262,18 +339,3 @@ def _parts(library: Library, spec: TrainSpec) -> tuple[MultiViewDataset, MultiVi
 
 def _first(data: MultiViewDataset, n_samples: int) -> MultiViewDataset:
     return data.take(torch.arange(min(n_samples, len(data)), device=data.labels.device))
-
-
-def _free_name(checkpoints: Path, plan: Plan, overwrite: bool) -> str:
-    """The spec's name, unless another training's checkpoint has it."""
-    name = plan.spec.name
-    try:
-        taken = load_card(checkpoints, plan.spec.dataset, name)
-    except LabError:
-        return name  # absent or damaged
-    same = (taken.command, taken.recipe, taken.target_sha256) == (
-        command(plan.spec),
-        plan.recipe,
-        plan.target.sha256 if plan.target else None,
-    )
-    return name if same or overwrite else f"{name}-{plan.digest[:8]}"

@@ -5,7 +5,7 @@ The card's own place names the weights: checkpoints/<dataset>/<name>.json belong
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -28,12 +28,16 @@ NAME = re.compile(r"[a-z0-9_]+([.-][a-z0-9_]+)*")
 REMEDY = "Restore it from the repository, or train it again with python -m core train"
 
 
-def save_checkpoint(folder: Path, card: CheckpointCard, tensors: Mapping[str, Tensor]) -> CheckpointCard:
-    """Write weights with the card's bits, then the card, each in one piece; returns it with the weights' digest.
+def save_checkpoint(
+    folder: Path, card: CheckpointCard, tensors: Mapping[str, Tensor], narrow: Collection[str] = ()
+) -> CheckpointCard:
+    """Write weights with the card's bits, those named in ``narrow`` with 8, then the card, each in one piece.
+
+    Returns the card with the weights' digest.
 
     Raises :class:`LabError` if the disk refuses; the checkpoint that was there is then still there.
     """
-    content = save(quantize(tensors, card.bits))
+    content = save(quantize(tensors, card.bits, narrow))
     card = replace(card, sha256=sha256(content).hexdigest())
     path = folder / card.dataset / card.name
     text = json.dumps(asdict(card), indent=1, sort_keys=True).encode() + b"\n"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from core.attacks.base import Attack, Budget, TargetMode, still
 from core.errors import LabError
@@ -19,6 +20,11 @@ RELEASED_CHUNK = 100
 def chunk_size(mode: TargetMode) -> int:
     """How many samples pass the model at once: in training mode the batch is part of the result."""
     return RELEASED_CHUNK if mode == "train" else CHUNK
+
+
+def draw_order(n_samples: int, seed: int) -> Tensor:
+    """The order in which a seed draws from samples, rows (n_samples,): an attack takes the first of it."""
+    return torch.randperm(n_samples, generator=torch.Generator().manual_seed(seed))
 
 
 def encode(model: ClusteringModel, views: Views, mode: TargetMode = "eval") -> Encoding:

@@ -16,7 +16,7 @@ from core.errors import LabError
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
-KEEP = 12  # ended jobs whose results stay readable
+KEEP = 12  # ended jobs of each kind of work whose results stay readable
 MESSAGE_LENGTH = 200
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,8 @@ class JobQueue:
 
     def _end(self, job: _Job, state: State) -> None:
         job.state, job.ended = state, time.monotonic()
-        ended = [key for key, other in self._jobs.items() if other.state not in ("waiting", "running")]
+        alike = {key: other for key, other in self._jobs.items() if other.noun == job.noun}
+        ended = [key for key, other in alike.items() if other.state not in ("waiting", "running")]
         for key in ended[: max(0, len(ended) - self._keep)]:
             del self._jobs[key]
 

@@ -5,40 +5,54 @@ from collections.abc import Generator, Iterator
 from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from core import confusions, lessons, sweep_scores, theorem, traces
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Attack, Budget, Norm, TargetMode
 from core.checkpoint_training import train_checkpoint
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
-from core.frames import attack_in_chunks, clean_scores, encode, make_frame, make_subject
+from core.frames import attack_in_chunks, clean_scores, draw_order, encode, make_frame, make_subject
 from core.library import Library
+from core.metrics import match
 from core.models.base import ClusteringModel
+from core.own_records import ProbeReport, Reference
+from core.probe import make_reference, probe
 from core.projection import Projection, fit_pca, fit_umap, umap_projection
 from core.records import (
     AttackReport,
     AttackScores,
     AttackSpec,
     CheckpointCard,
+    ConfusionRecord,
     EpochLog,
     Floats,
     Frame,
     Integers,
     MapRecord,
+    MatchingLesson,
     Scores,
     Subject,
     SweepReport,
+    SweepScores,
     SweepSpec,
+    TheoremReport,
+    TheoremSpec,
     TrainSpec,
     digest,
 )
 from core.runtime import checkpoint_folder, find_device, run_folder
 from core.store import ResultStore
+from core.tables import ResultTable, Sources, make_table
+from core.trace_records import TraceReport, TraceSpec
+from core.training_plans import plan_training
+from core.training_records import TrainingPlan
 from core.types import Encoding, MultiViewDataset, Views
 
 CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
@@ -66,6 +80,7 @@ class Lab:
         self._runs = run_folder(runs)
         self._store = store or ResultStore()
         self._maps: dict[tuple[str, str], tuple[Projection, Floats, Integers]] = {}
+        self._references: dict[str, Reference] = {}
 
     @property
     def device(self) -> str:
@@ -84,6 +99,10 @@ class Lab:
         """What is known of a data set without building it."""
         DATASETS[name]
         return DATASET_FACTS[name]
+
+    def dataset_titles(self) -> dict[str, str]:
+        """Every data set there is, with a checkpoint or without: name to title."""
+        return {name: DATASET_FACTS[name].title for name in DATASETS}
 
     def attacks(self, dataset: str, model: str) -> tuple[str, ...]:
         """The attacks that can run on a checkpoint: all of them, ``gan`` only with an attacker trained for it."""
@@ -114,6 +133,15 @@ class Lab:
         ``capture`` replays steps as CUDA graphs on a GPU.
         """
         return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite, capture=capture)
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where trainings keep what they have done."""
+        return self._runs
+
+    def training_plan(self, spec: TrainSpec, *, replace_other: bool = False) -> TrainingPlan:
+        """What :meth:`train` would do with this spec, the checkpoint's name and what it would cost."""
+        return plan_training(self.library, spec, replace_other=replace_other)
 
     def attack(self, spec: AttackSpec) -> AttackReport:
         """One attack at one ε."""
@@ -157,8 +185,99 @@ class Lab:
             report = replace(report, frames=frames, progress=(i + 1) / (spec.points - 1))
             yield report
 
-    def map(self, report: SweepReport, method: str = "pca") -> MapRecord:
-        """Where a sweep's samples lie: "pca" at once, "umap" after a fit of some seconds, which is then kept."""
+    def keep(self, report: SweepReport, *, ship: bool = False) -> None:
+        """Keep a finished sweep's numbers for :meth:`scores`, in the user's cache or beside those that ship.
+
+        A full disk only matters to what ships. Raises :class:`LabError` for a sweep that is not finished.
+        """
+        card = self.library.card(report.spec.attack.dataset, report.spec.attack.model)
+        scores = sweep_scores.scores_of(report, self._attacker_digest(report.spec, card))
+        if card.sha256 == report.subject.card_digest:  # else it was trained again meanwhile
+            with nullcontext() if ship else suppress(LabError):
+                sweep_scores.save(self._store, scores, shipped=ship)
+                confusions.save(self._store, confusions.confusions_of(report), scores.attacker_digest, shipped=ship)
+
+    def scores(self, spec: SweepSpec, *, shipped_only: bool = False) -> SweepScores | None:
+        """The kept numbers of a sweep on today's weights, None where none are kept. Runs nothing."""
+        card = self.library.card(spec.attack.dataset, spec.attack.model)
+        attacker = self._attacker_digest(spec, card)
+        return sweep_scores.load(self._store, spec, card.sha256, attacker, shipped_only=shipped_only)
+
+    def confusion(self, spec: SweepSpec) -> ConfusionRecord | None:
+        """The kept confusion matrices of a sweep on today's weights, None where none are kept. Runs nothing."""
+        card = self.library.card(spec.attack.dataset, spec.attack.model)
+        return confusions.load(self._store, spec, card.sha256, self._attacker_digest(spec, card))
+
+    def table(self, name: str, protocol: str = "lab") -> ResultTable:
+        """One of the paper's tables, ours beside it, from cards and kept sweeps. Runs nothing."""
+        sources = Sources(
+            models=self.cards("model"),
+            attackers=self.cards("attacker"),
+            facts=DATASET_FACTS,
+            stored=partial(sweep_scores.load, self._store),
+        )
+        return make_table(name, sources, protocol)
+
+    def theorem(self, spec: TheoremSpec, *, ship: bool = False) -> Iterator[TheoremReport]:
+        """Both sides of Theorem 4.2 along ε: at once where they are kept, else measured ε by ε, and then kept."""
+        card = self.library.card(spec.dataset, spec.model)
+        kept = theorem.load(self._store, spec, card.sha256)
+        if kept is not None:
+            yield kept
+            return
+        samples = self._samples(
+            AttackSpec(dataset=spec.dataset, model=spec.model, attack="pgd", epsilon=max(spec.epsilons),
+                       samples=spec.samples, seed=spec.seed)
+        )  # fmt: skip
+        for report in theorem.measure(self.library.model(card), samples.views, spec, card.sha256):
+            yield report
+        with nullcontext() if ship else suppress(LabError):
+            theorem.save(self._store, report, shipped=ship)
+
+    def matching_lesson(self, case: str) -> MatchingLesson:
+        """A worked example of frozen and re-matched scores: a name in core.lessons.CASES."""
+        return lessons.matching_lesson(case)
+
+    def kept_theorem(self, spec: TheoremSpec) -> TheoremReport | None:
+        """The kept measurement on today's weights, None where there is none. Runs nothing."""
+        return theorem.load(self._store, spec, self.library.card(spec.dataset, spec.model).sha256)
+
+    def trace(self, spec: TraceSpec) -> Iterator[TraceReport]:
+        """PGD on a few samples step by step: clean, the random start, then a frame a step; a report after each.
+
+        A sample starts where an attack on the whole held-out part with this seed starts it, whoever comes with it.
+        """
+        card = self.library.card(spec.dataset, spec.model)
+        train, held_out = self.library.parts(spec.dataset)
+        clusters = self._fitted(card, "pca")[2]
+        labels = held_out.labels[: len(clusters)].cpu().numpy()
+        return traces.trace(
+            spec,
+            self.library.model(card),
+            held_out,
+            whole=len(train) + len(held_out),
+            matching=match(labels, clusters, n_clusters=card.n_clusters, n_labels=len(held_out.class_names)),
+            card_digest=card.sha256,
+        )
+
+    def reference(self, dataset: str, model: str) -> Reference:
+        """The clean held-out samples that one's own are compared with, as a checkpoint clusters them; kept."""
+        card = self.library.card(dataset, model)
+        if card.sha256 not in self._references:
+            held_out = self.library.parts(dataset)[1]
+            samples = held_out.take(torch.arange(min(MAP_SAMPLES, len(held_out)), device=held_out.labels.device))
+            encoding = self._reference(card)
+            self._references[card.sha256] = make_reference(samples, encoding, card.n_clusters, len(held_out))
+        return self._references[card.sha256]
+
+    def probe(self, spec: SweepSpec, views: tuple[Floats, ...]) -> Iterator[ProbeReport]:
+        """One's own samples, V x (N, C, H, W) in [0, 1], under one attack along ε; N is the spec's ``samples``."""
+        card = self.library.card(spec.attack.dataset, spec.attack.model)
+        attack, reference = self._make_attack(spec.attack), self.reference(card.dataset, card.name)
+        return probe(spec, card, self.library.model(card), attack, views, reference, controls=CONTROLS)
+
+    def map(self, report: SweepReport | TraceReport | ProbeReport, method: str = "pca") -> MapRecord:
+        """Where the samples of a report lie: "pca" at once, "umap" after a fit of some seconds, which is then kept."""
         spec = report.spec.attack
         projection, reference, clusters = self._fitted(self.library.card(spec.dataset, spec.model), method)
         points = np.stack([projection.place(frame.hidden) for frame in report.frames])
@@ -185,6 +304,10 @@ class Lab:
             scores[name] = frame.scores
         return scores
 
+    def _attacker_digest(self, spec: SweepSpec, card: CheckpointCard) -> str | None:
+        attacker = self.library.attacker(card) if spec.attack.attack == "gan" else None
+        return None if attacker is None else attacker.sha256
+
     def _make_attack(self, spec: AttackSpec) -> Attack:
         ATTACKS[spec.attack]
         knobs: dict[str, Any] = {"target_mode": spec.target_mode}
@@ -203,8 +326,7 @@ class Lab:
             raise LabError(
                 f"The held-out part of {spec.dataset} has {len(held_out)} samples, fewer than {spec.samples}."
             )
-        generator = torch.Generator().manual_seed(spec.seed)
-        rows = torch.randperm(len(held_out), generator=generator)[: spec.samples]
+        rows = draw_order(len(held_out), spec.seed)[: spec.samples]
         return held_out.take(rows.to(held_out.labels.device))
 
     def _reference(self, card: CheckpointCard) -> Encoding:

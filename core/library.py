@@ -8,6 +8,7 @@ import torch
 from core.attacks.generators import Generators, make_generators
 from core.checkpoints import find_cards, load_card, load_into
 from core.data import DATASETS
+from core.data.at_hand import missing_data
 from core.errors import LabError
 from core.models import MODELS
 from core.models.base import ClusteringModel
@@ -59,6 +60,10 @@ class Library:
                 train, held_out = DATASETS.make(dataset, root=self._data_root).split()
                 self._parts[dataset] = (train.to(self.device), held_out.to(self.device))
             return self._parts[dataset]
+
+    def missing_data(self, dataset: str) -> tuple[str, bool]:
+        """What of a data set's files is not here, empty if all is, and whether it can be downloaded."""
+        return missing_data(dataset, self._data_root)
 
     def model(self, card: CheckpointCard) -> ClusteringModel:
         """The model of a card, in evaluation mode and without gradients: read-only for everyone."""

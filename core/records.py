@@ -221,6 +221,94 @@ class SweepReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SweepScores:
+    """The numbers of a finished sweep without its pictures: what is kept of it for another day."""
+
+    spec: SweepSpec
+    card_digest: str  # of the weights that were attacked
+    attacker_digest: str | None  # of the attacker's weights; None for an attack that is not trained
+    attack: tuple[AttackScores, ...]  # one for each of ``spec.epsilons``; the first is clean
+    controls: dict[str, tuple[AttackScores, ...]]  # by control: noise, untrained_generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheoremSpec:
+    """A measurement of Theorem 4.2 on one checkpoint, completely."""
+
+    dataset: str
+    model: str
+    epsilons: tuple[float, ...] = (0.05, 0.1, 0.15, 0.2, 0.3)
+    samples: int = 64  # taken from the held-out part
+    objectives: tuple[str, ...] = ("assignment", "both")  # of the PGD that makes the adversarial versions
+    starts: int = 4  # random starts for each objective
+    steps: int = 5
+    seed: int = 0  # chooses the samples; start i draws with seed + i
+
+    def __post_init__(self) -> None:
+        for epsilon in self.epsilons:
+            check_epsilon(epsilon, "linf")
+        check_seed(self.seed + self.starts)
+        if not self.epsilons or not self.objectives or min(self.samples, self.starts, self.steps) < 1:
+            raise LabError("The measurement needs at least one ε, objective, sample, start and step.")
+
+    @property
+    def versions(self) -> int:
+        """How many adversarial versions each sample has at each ε."""
+        return len(self.objectives) * self.starts
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of every field."""
+        return digest(asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheoremCurve:
+    """Both sides of Theorem 4.2 in nats, and the share of versions in another cluster, a row each ε: (E, N)."""
+
+    information: Floats  # I(x̃; ã | x) of each sample
+    bound: Floats  # KL(p(ã | x̃) ‖ p(a | x)) of each sample
+    moved: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheoremReport:
+    """The measurement as far as it has come, for each family of adversarial versions: all, or of one objective."""
+
+    spec: TheoremSpec
+    card_digest: str  # of the measured weights
+    curves: dict[str, TheoremCurve]
+    progress: float = 0.0  # share of the work that is done, 0 to 1
+
+    @property
+    def finished(self) -> bool:
+        """Whether every ε is there."""
+        return all(len(curve.bound) == len(self.spec.epsilons) for curve in self.curves.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusionRecord:
+    """The confusion matrices of a finished sweep."""
+
+    spec: SweepSpec
+    counts: Integers  # (F, L, K) samples of each label in each cluster, one matrix for each of ``spec.epsilons``
+    matching: Integers  # (K,) label of each cluster, -1 for none; found on the clean samples
+    card_digest: str  # of the weights that were attacked
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchingLesson:
+    """A small confusion matrix with both matchings, for the guide."""
+
+    class_names: tuple[str, ...]
+    counts: Integers  # (L, K)
+    frozen: Integers  # (K,) label of each cluster, -1 for none
+    rematched: Integers  # (K,)
+    frozen_scores: Scores
+    rematched_scores: Scores
+
+
+@dataclass(frozen=True, kw_only=True)
 class MapRecord:
     """Where the samples of a sweep lie on a plane that the clean held-out samples span."""
 
@@ -266,7 +354,7 @@ class CheckpointCard:
     recipe: dict[str, Any]
     scores: dict[str, dict[str, float]]  # by part ("train", "held_out"): accuracy, nmi, ari
     runs: list[dict[str, float]]  # of each seed: seed, loss, and held-out accuracy, nmi, ari; empty if not kept
-    bits: int  # of a stored weight: the fewest that leave the scores as they are
+    bits: int  # of a stored weight, at most: the fewest that leave the scores as they are
     command: str
     training_seconds: float  # of all seeds
     device: str

@@ -1,12 +1,14 @@
 """Training that survives being killed: every few seconds its whole state lies in a folder, written in one piece.
 
 runs/<id>/ holds spec.json, events.jsonl (an EpochLog a line), run-<r>.safetensors (the state after the last
-finished epoch of run r) and result-<r>.safetensors (its weights, once it is through).
+finished epoch of run r), result-<r>.safetensors (its weights, once it is through), card.json (of the checkpoint it
+became), failure.txt (why it ended otherwise) and lock, which the process that trains holds.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from torch import Tensor
 from core.distributed import copy_bytes, is_first
 from core.errors import LabError
 from core.files import write_atomically
-from core.records import EpochLog
+from core.locks import hold
+from core.records import CheckpointCard, EpochLog
+from core.run_reader import CARD, EVENTS, FAILURE, SPEC
 from core.trainers import Training
 from core.training import fit, restore, snapshot
 from core.types import MultiViewDataset
@@ -40,24 +44,46 @@ class RunFolder:
     path: Path
     save_seconds: float = SAVE_SECONDS  # between two writes of the state; 0 writes it after every epoch
 
+    @contextmanager
+    def claim(self, spec: dict[str, Any]) -> Iterator[None]:
+        """Keep the folder for this process, say in it what is trained, and note what goes wrong meanwhile.
+
+        Raises :class:`LabError` if another process trains in it.
+        """
+        if not is_first():
+            yield
+            return
+        with hold(self.path):
+            for name in (FAILURE, CARD):
+                (self.path / name).unlink(missing_ok=True)
+            self._write(SPEC, json.dumps(spec, indent=1, sort_keys=True).encode() + b"\n")
+            try:
+                yield
+            except Exception as error:
+                with suppress(LabError):  # the disk may be what is wrong
+                    self._write(FAILURE, (str(error) if isinstance(error, LabError) else _sentence(error)).encode())
+                raise
+
+    def publish(self, card: CheckpointCard) -> None:
+        """Note which checkpoint the training became."""
+        self._write(CARD, json.dumps(asdict(card), indent=1, sort_keys=True).encode() + b"\n")
+
     def train(
         self,
         make: Callable[[int], Training],
         data: MultiViewDataset,
         *,
         runs: int,
-        spec: dict[str, Any],
         capture: bool = False,
     ) -> Iterator[EpochLog]:
         """Train ``make(0)`` .. ``make(runs - 1)`` from wherever they stopped, each by ``fit``."""
-        self._write("spec.json", json.dumps(spec, indent=1, sort_keys=True).encode() + b"\n")
         for run in range(runs):
             if not self._content(f"result-{run}.safetensors"):
                 yield from self._train_one(make(run), data, run, runs, capture)
 
     def logs(self) -> list[EpochLog]:
         """Every finished epoch of every run, in order."""
-        lines = self._content("events.jsonl").decode().splitlines()
+        lines = self._content(EVENTS).decode().splitlines()
         return [EpochLog(**json.loads(line)) for line in lines]
 
     def losses(self) -> dict[int, float]:
@@ -132,7 +158,7 @@ class RunFolder:
             write_atomically(self.path / name, content)
 
     def _write_events(self, logs: list[EpochLog]) -> None:
-        self._write("events.jsonl", "".join(json.dumps(asdict(log)) + "\n" for log in logs).encode())
+        self._write(EVENTS, "".join(json.dumps(asdict(log)) + "\n" for log in logs).encode())
 
     def _unpack(self, content: bytes) -> tuple[Tensors, list[EpochLog]]:
         try:
@@ -140,6 +166,11 @@ class RunFolder:
             return tensors, [EpochLog(**values) for values in json.loads(_metadata(content)["logs"])]
         except (SafetensorError, ValueError, TypeError, KeyError) as error:
             raise LabError(f"The unfinished run in {self.path} is damaged. Delete it to start anew.") from error
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"The training failed: {lines[0][:200]}"
 
 
 def _pack(tensors: Tensors, logs: list[EpochLog]) -> bytes:

@@ -1,11 +1,12 @@
 """Attack: choose a data set, a model and an attack; watch pictures, map and clusters change with ε."""
 
-from pages.ui import address, errors, jobs_bar, pickers, shell, sweep_view
+from pages.ui import address, errors, jobs_bar, pickers, presenter, shell, sweep_view
 
 chosen = shell.target()
 if chosen is not None:
     with errors.shown("page"):
-        spec, method, run_slot = pickers.sweep(chosen)
+        with presenter.controls():
+            spec, method, run_slot = pickers.sweep(chosen)
         address.show_notices(spec.digest)
         jobs_bar.run_if_linked(spec)
         with run_slot:

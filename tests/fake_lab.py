@@ -5,24 +5,47 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import fake_probe
+import fake_training
 import numpy as np
 from sklearn.datasets import load_digits
 
+from core.confusions import confusions_of
 from core.data import DATASET_FACTS, DatasetFacts
 from core.errors import LabError
+from core.lessons import matching_lesson
+from core.own_records import ProbeReport, Reference
 from core.records import (
     AttackScores,
     CheckpointCard,
+    ConfusionRecord,
     Frame,
     MapRecord,
+    MatchingLesson,
     Scores,
     Subject,
     SweepReport,
+    SweepScores,
     SweepSpec,
+    TheoremCurve,
+    TheoremReport,
+    TheoremSpec,
+    TrainSpec,
 )
+from core.sweep_scores import scores_of
+from core.tables import ResultTable, Sources, make_table
+from core.trace_records import TraceFrame, TraceReport, TraceSpec
+from core.training_records import TrainingPlan
 
 SHAPES = ((1, 28, 28), (1, 28, 28))
 DIGEST = "9f2c41d07b5e" + "0" * 52
+UNDER_ATTACK = {  # of the one attacker, ε = 0.3
+    "clean": {"accuracy": 0.9, "nmi": 0.85, "ari": 0.8},
+    "gan_frozen": {"accuracy": 0.2, "nmi": 0.1, "ari": 0.05},
+    "gan_rematched": {"accuracy": 0.26, "nmi": 0.1, "ari": 0.05},
+    "noise_frozen": {"accuracy": 0.87, "nmi": 0.8, "ari": 0.75},
+    "noise_rematched": {"accuracy": 0.87, "nmi": 0.8, "ari": 0.75},
+}
 
 
 def card(name: str, dataset: str = "noisy_digits") -> CheckpointCard:
@@ -54,11 +77,15 @@ class FakeLab:
     """Has the methods pages call on :class:`core.lab.Lab`. Each ε takes ``pace`` seconds."""
 
     device = "cpu"
+    runs_folder = Path("no runs here")
 
     def __init__(self, *, checkpoints: Path | None = None, data: Path | None = None, pace: float = 0.0) -> None:
         self.pace = pace
         self.sweeps = 0
         self.references = {}
+        self.kept: dict[str, SweepScores] = {}
+        self.confusions: dict[str, ConfusionRecord] = {}
+        self.measured: dict[str, TheoremReport] = {}
         digits = load_digits()
         self.labels = digits.target.astype(np.int64)
         grey = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)
@@ -75,7 +102,7 @@ class FakeLab:
         return replace(card(f"{model}.gan"), kind="attacker", target_sha256=DIGEST)
 
     def cards(self) -> tuple[CheckpointCard, ...]:
-        models = (card("cl_mvc"), card("ar_dmvc_am"), card("simvc.released"))
+        models = (card("cl_mvc"), card("ar_dmvc"), card("ar_dmvc_am"), card("simvc.released"))
         return (*models, card("cl_mvc", "noisy_fashion"), card("cl_mvc", "synthetic_people"))
 
     def problems(self) -> tuple[str, ...]:
@@ -89,6 +116,14 @@ class FakeLab:
 
     def dataset_facts(self, dataset: str) -> DatasetFacts:
         return DATASET_FACTS[dataset]
+
+    def dataset_titles(self) -> dict[str, str]:
+        return {name: facts.title for name, facts in DATASET_FACTS.items()}
+
+    def training_plan(self, spec: TrainSpec, *, replace_other: bool = False) -> TrainingPlan:
+        if spec.samples == 666:
+            raise LabError("The training part has fewer samples than 666.")
+        return fake_training.plan(spec, replace_other=replace_other, possible=spec.dataset != "regdb")
 
     def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
         self.sweeps += 1
@@ -123,7 +158,88 @@ class FakeLab:
             share = (i + 1) / (spec.points - 1)
             yield SweepReport(spec=spec, subject=subject, frames=frames, progress=share)
 
-    def map(self, report: SweepReport, method: str = "pca") -> MapRecord:
+    def keep(self, report: SweepReport, *, ship: bool = False) -> None:
+        self.kept[report.spec.digest] = scores_of(report)
+        self.confusions[report.spec.digest] = confusions_of(report)
+
+    def scores(self, spec: SweepSpec, *, shipped_only: bool = False) -> SweepScores | None:
+        return self.kept.get(spec.digest)
+
+    def confusion(self, spec: SweepSpec) -> ConfusionRecord | None:
+        return self.confusions.get(spec.digest)
+
+    def table(self, name: str, protocol: str = "lab") -> ResultTable:
+        sources = Sources(
+            models=self.cards(),
+            attackers=(replace(self.attacker("noisy_digits", "cl_mvc"), recipe={"epsilon": 0.3}, scores=UNDER_ATTACK),),
+            facts=DATASET_FACTS,
+            stored=lambda spec, weights, attacker: self.kept.get(spec.digest),
+        )
+        return make_table(name, sources, protocol)
+
+    def theorem(self, spec: TheoremSpec, *, ship: bool = False) -> Iterator[TheoremReport]:
+        yield self._theorem(spec, 1)
+        time.sleep(self.pace)
+        self.measured[spec.digest] = self._theorem(spec, len(spec.epsilons))
+        yield self.measured[spec.digest]
+
+    def kept_theorem(self, spec: TheoremSpec) -> TheoremReport | None:
+        return self.measured.get(spec.digest)
+
+    def _theorem(self, spec: TheoremSpec, done: int) -> TheoremReport:
+        information = np.outer(spec.epsilons[:done], np.linspace(0.5, 1.5, spec.samples)).astype(np.float32)
+        curve = TheoremCurve(information=information, bound=4 * information, moved=np.clip(information, 0, 1))
+        curves = dict.fromkeys(("all", *spec.objectives), curve)
+        return TheoremReport(spec=spec, card_digest=DIGEST, curves=curves, progress=done / len(spec.epsilons))
+
+    def matching_lesson(self, case: str) -> MatchingLesson:
+        return matching_lesson(case)
+
+    def trace(self, spec: TraceSpec) -> Iterator[TraceReport]:
+        index = np.array(spec.samples)
+        if (index < 899).any():
+            raise LabError(f"Sample {index.min()} of {spec.dataset} is in the part that models are trained on.")
+        view = self.pictures[spec.dataset][index]
+        clean = view, self._partner(view, 0)
+        subject = Subject(
+            index=index,
+            labels=self.labels[index],
+            class_names=self.dataset_facts(spec.dataset).class_names,
+            n_clusters=10,
+            matching=np.arange(10)[::-1].copy(),
+            card_digest=DIGEST,
+        )
+        noise = [np.random.default_rng(spec.seed + v).uniform(-1, 1, view.shape) for v in range(2)]
+        toward = self._direction(spec, clean)
+        frames = ()
+        for iteration in range(-1, spec.steps + 1):
+            time.sleep(self.pace / 10)
+            share = max(0, iteration) / spec.steps
+            mixed = [share * d + (1 - share) * n * (d != 0) for d, n in zip(toward, noise, strict=True)]
+            size = 0 if iteration < 0 else spec.epsilon
+            views = tuple(np.clip(v + size * m, 0, 1).astype(np.float32) for v, m in zip(clean, mixed, strict=True))
+            frames = (*frames, self._trace_frame(spec, clean, views))
+            yield TraceReport(spec=spec, subject=subject, frames=frames, step_size=2.5 * spec.epsilon / spec.steps)
+
+    def _trace_frame(self, spec, clean, views) -> TraceFrame:
+        hidden, probs = self._hidden(spec.dataset, views)
+        deltas = [(v - c).reshape(len(v), -1) for v, c in zip(views, clean, strict=True)]
+        return TraceFrame(
+            views=views,
+            objective=((hidden - self._hidden(spec.dataset, clean)[0]) ** 2).sum(axis=1),
+            probs=probs,
+            hidden=hidden,
+            linf=np.stack([np.abs(d).max(axis=1) for d in deltas]),
+            l2=np.stack([np.linalg.norm(d, axis=1) for d in deltas]),
+        )
+
+    def reference(self, dataset: str, model: str) -> Reference:
+        return fake_probe.reference(self, dataset)
+
+    def probe(self, spec: SweepSpec, views) -> Iterator[ProbeReport]:
+        return fake_probe.probe(self, spec, views)
+
+    def map(self, report: SweepReport | TraceReport | ProbeReport, method: str = "pca") -> MapRecord:
         if method == "umap":
             time.sleep(self.pace * 5)
         reference, mean, axes = self._reference(report.spec.attack.dataset)
@@ -171,6 +287,8 @@ class FakeLab:
         toward = centroids[9 - order[:, 1]] - centroids[9 - order[:, 0]]
         covered = spec.attack.views or (0, 1)
         strength = {"noise": 0.0, "untrained_generator": 0.3, "fgsm": 0.7}.get(spec.attack.attack, 1.0)
+        if spec.attack.objective != "assignment":  # defenses help, but not against the strongest attack
+            strength *= {"ar_dmvc": 0.5, "ar_dmvc_am": 0.4}.get(spec.attack.model, 1.0)
         signs = [np.sign(toward + 1e-3 * generator.normal(size=toward.shape)) for _ in clean]
         noise = [np.sign(generator.normal(size=toward.shape)) for _ in clean]
         picked = [np.where(generator.random(s.shape) < strength, s, n) for s, n in zip(signs, noise, strict=True)]
@@ -214,7 +332,9 @@ def _scores(labels, before, clusters, clean, views) -> AttackScores:
         frozen=Scores(accuracy, nmi, ari),
         rematched=Scores(float(best), nmi, ari),
         changed=float((clusters != before).mean()),
-        recall=tuple(float(np.mean(9 - clusters[labels == k] == k)) for k in range(10)),
+        recall=tuple(
+            float(np.mean(9 - clusters[labels == k] == k)) if (labels == k).any() else np.nan for k in range(10)
+        ),
         l2=tuple(float(np.sqrt((d**2).sum(axis=(1, 2, 3))).mean()) for d in deltas),
         linf=tuple(float(np.abs(d).max()) for d in deltas),
     )

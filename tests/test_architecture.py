@@ -13,8 +13,9 @@ STANDARD = sys.stdlib_module_names
 # everything below it.
 MAY_IMPORT = {
     "app": "streamlit pages",
-    "pages": "streamlit pages.ui core.lab core.records core.figures core.errors",
-    "pages.ui": "streamlit core.lab core.records core.figures core.errors core.jobs",
+    "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
+    "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records core.figures core.errors core.jobs core.tables "
+    "core.processes core.training_records",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
@@ -22,10 +23,26 @@ MAY_IMPORT = {
     "core.files": "core.errors",
     "core.jobs": "core.errors",
     "core.records": "numpy core.errors",
+    "core.trace_records": "numpy core.errors core.records",
+    "core.training_records": "core.records",
+    "core.workload": "core.records",
+    "core.locks": "core.errors",
+    "core.run_reader": "core.errors core.files core.locks core.records core.training_records core.workload",
+    "core.processes": "core.errors core.files core.locks core.run_reader core.training_records",
+    "core.own_records": "core.records",
+    "core.own_files": "numpy PIL core.errors core.records",
     "core.metrics": "numpy scipy sklearn core.errors core.records",
     "core.projection": "numpy umap core.errors core.records",
     "core.store": "numpy core.errors core.files core.runtime",
-    "core.figures": "numpy plotly core.errors core.records",
+    "core.sweep_scores": "core.errors core.records core.store",
+    "core.theory": "numpy core.errors",
+    "core.lessons": "numpy core.errors core.metrics core.records core.registry",
+    "core.theorem": "numpy core.attacks core.errors core.frames core.models.base core.records core.store core.theory "
+    "core.types",
+    "core.confusions": "numpy core.errors core.metrics core.records core.store",
+    "core.figures": "numpy plotly PIL core.errors core.records core.trace_records core.tables core.training_records",
+    "core.figures.table_words": "core.figures core.published core.records core.tables",
+    "core.figures.probe": "numpy core.figures core.own_records core.records",
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
     "core.runtime": "torch core.errors",
@@ -46,26 +63,35 @@ MAY_IMPORT = {
     "core.trainers": "torch core.attacks core.augmentation core.defenses core.models core.recipes core.training "
     "core.types",
     "core.checkpoints": "torch safetensors core.errors core.files core.quantization core.records",
-    "core.runs": "torch safetensors core.distributed core.errors core.files core.records core.trainers "
-    "core.training core.types",
+    "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
+    "core.trainers core.training core.types",
     # The lab and its rooms: here tensors become records
+    "core.own_data": "numpy core.data.facts core.data.own core.data.sources core.errors core.own_files core.own_records "
+    "core.records",
+    "core.probe": "numpy torch core.attacks core.errors core.frames core.metrics core.models.base core.own_records "
+    "core.records core.types",
+    "core.traces": "numpy torch core.attacks core.errors core.frames core.models.base core.records core.trace_records "
+    "core.types",
     "core.frames": "numpy torch core.attacks core.errors core.metrics core.models.base core.records core.types",
     "core.library": "torch core.attacks core.checkpoints core.data core.errors core.models core.records core.registry "
     "core.types",
     "core.checkpoint_training": "torch core",
+    "core.training_plans": "core.checkpoint_training core.checkpoints core.data core.errors core.library "
+    "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
     "core.bench": "torch core",
     # The command line: asks the lab, prints
     "core.doctor": "torch core",
     "core.matrix": "torch core.errors core.lab core.models core.records",
     "core.published": "",
+    "core.tables": "core.data.facts core.errors core.published core.records",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.lab core.matrix core.models core.published core.runtime "
+    "core.figures.table_text core.lab core.matrix core.models core.runtime core.tables "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base",
 }
 
-KNOW_BOTH = {"core.lab", "core.frames", "core.library", "core.checkpoint_training", "core.doctor"}
+KNOW_BOTH = {"core.lab", "core.frames", "core.probe", "core.traces", "core.library", "core.checkpoint_training", "core.doctor"}
 # Records without data: a log, a card, a wish, a check of a number, names of array types.
 DATA_FREE = {"EpochLog", "CheckpointCard", "TrainSpec", "check_epsilon", "Floats", "Integers"}
 

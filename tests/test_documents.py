@@ -1,6 +1,8 @@
 import ast
+import json
 import re
 import tomllib
+from dataclasses import asdict
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -9,7 +11,9 @@ from packaging.utils import canonicalize_name
 
 from core.__main__ import parser
 from core.attacks import ATTACKS
+from core.checkpoint_training import attacker_recipe, model_recipe
 from core.checkpoints import find_cards, load_weights, reference
+from core.commands.checkpoints import train_spec
 from core.data import DATASET_FACTS, DATASETS
 from core.defenses import DEFENSES
 from core.lab import Lab
@@ -198,3 +202,13 @@ def test_the_readme_holds_our_table_1_as_the_command_prints_it(capsys, monkeypat
     options.run(options)
     _, *table = capsys.readouterr().out.splitlines()
     assert "\n".join(table) in text("README.md")
+
+
+@every_card
+def test_the_command_of_a_card_still_gives_its_recipe(card):
+    options = parser().parse_args(card.command.removeprefix("python -m core ").split())
+    spec = train_spec(options)
+    assert (spec.dataset, spec.name, spec.kind) == (card.dataset, card.name, card.kind)
+    recipe = asdict(model_recipe(spec) if spec.kind == "model" else attacker_recipe(spec, card.model))
+    recipe.pop("attacker", None)  # its own card has it
+    assert json.loads(json.dumps(recipe)) == card.recipe

@@ -9,9 +9,11 @@ from conftest import PROJECT
 from fake_lab import FakeLab, card
 
 from core.attacks import ATTACKS, OBJECTIVES
+from core.figures import buffer as buffers
 from core.figures import curves, stage, theme, words
 from core.models import MODELS
 from core.records import AttackSpec, SweepSpec
+from core.sweep_scores import scores_of
 
 VIEWS = ("original", "noisy partner")
 
@@ -92,8 +94,8 @@ def test_stage_arrays_are_aligned(lab):
     *_, odd = lab.sweep(make_spec(samples=61, points=3))
     buffer = stage.pack(odd, lab.map(odd), view_names=VIEWS)
     header, _ = unpack(buffer)
-    assert (4 + int.from_bytes(buffer[:4], "little")) % stage.ALIGN == 0
-    assert all(place["offset"] % stage.ALIGN == 0 for place in header["arrays"].values())
+    assert (4 + int.from_bytes(buffer[:4], "little")) % buffers.ALIGN == 0
+    assert all(place["offset"] % buffers.ALIGN == 0 for place in header["arrays"].values())
 
 
 def test_stage_shows_the_clean_samples_before_any_attack(lab, growing):
@@ -147,24 +149,23 @@ def test_the_stage_of_an_equal_report_has_an_equal_name(lab, report, growing):
     assert header["id"] != pack(lab, growing[3])[0]["id"]
 
 
-def test_curves_show_every_state_in_every_panel(report):
-    figure = curves.sweep_curves(report)
-    assert len(figure.data) == 3 * len(curves.MEASURES)
-    assert all(len(line.x) == 7 for line in figure.data)
-    shown = figure.data[0]
-    assert list(shown.y) == [frame.scores.frozen.accuracy for frame in report.frames]
+def test_compared_runs_have_a_line_each_and_a_thin_one_for_their_control(report):
+    runs = {"first": scores_of(report), "second": scores_of(report)}
+    figure = curves.compare(runs, "NMI")
+    assert [line.name for line in figure.data if line.showlegend] == ["first", "second"]
+    assert len(figure.data) == 4
+    assert list(figure.data[1].y) == [frame.scores.frozen.nmi for frame in report.frames]
+    assert list(figure.data[0].y) == [frame.controls["noise"].frozen.nmi for frame in report.frames]
+    assert figure.data[1].line.color != figure.data[3].line.color
 
 
-def test_curves_name_their_axes_and_show_one_legend(report):
-    figure = curves.sweep_curves(report)
-    assert figure.layout.xaxis.title.text == "ε"
-    assert sum(line.showlegend for line in figure.data) == 3
-    assert not any(line.showlegend for line in curves.sweep_curves(report, legend=False).data)
+def test_compared_runs_differ_in_more_than_colour():
+    assert len({(run["dash"], run["symbol"]) for run in theme.RUNS}) == len(theme.RUNS)
 
 
 def test_a_control_is_not_drawn_beside_itself(lab):
     *_, noise = lab.sweep(make_spec(attack="noise", points=3))
-    assert len(curves.sweep_curves(noise, ["NMI"]).data) == 2
+    assert len(curves.compare({"noise": scores_of(noise)}).data) == 1
     header, _ = pack(lab, noise)
     assert [row["role"] for row in header["table"][-1]] == ["clean", "attack", "untrained_generator"]
 
@@ -252,6 +253,13 @@ def test_the_app_uses_the_colours_of_the_theme():
     assert config["theme"]["chartDivergingColors"][0] == theme.DIVERGING[0]
     assert config["theme"]["light"]["linkColor"] == theme.ROLES_LIGHT["clean"]
     assert config["theme"]["dark"]["linkColor"] == theme.ROLES_DARK["clean"]
+
+
+def test_lines_of_compared_runs_can_be_seen_on_both_backgrounds():
+    config = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["theme"]
+    for run in theme.RUNS:
+        assert contrast(run["color"], config["light"]["backgroundColor"]) >= 3
+        assert contrast(run["color"], config["dark"]["backgroundColor"]) >= 3
 
 
 def test_role_colours_can_be_read_on_their_background():

@@ -52,13 +52,12 @@ def test_the_page_is_alive_before_any_click(app):
     assert app.button(key="run").disabled is False
 
 
-def test_running_an_attack_shows_its_curves_and_its_scores(app):
+def test_running_an_attack_ends_with_what_can_be_taken_home(app):
     app.run()
     run_attack(app)
     assert not app.exception
     assert "Finished after" in texts(app, "caption")
-    assert len(app.get("plotly_chart")) == 2
-    assert app.get("download_button")
+    assert {button.label for button in app.get("download_button")} >= {"Report (HTML)", "Scores (CSV)"}
     assert app.button(key="run").disabled is True
 
 
@@ -125,6 +124,34 @@ def test_no_view_to_attack_is_said(app):
     app.run()
     app.pills(key="views").set_value([]).run()
     assert texts(app, "error") == "Choose at least one view to attack."
+
+
+def test_a_pinned_run_stands_beside_the_next_one_and_in_the_address(app):
+    app.run()
+    run_attack(app)
+    assert not app.get("plotly_chart")
+    app.button(key="pin-run").click().run()
+    assert len(app.get("plotly_chart")) == 1
+    app.segmented_control(key="attack").set_value("fgsm").run()
+    run_attack(app)
+    assert app.dataframe[0].value["run"].str.contains("GAN|FGSM").all()
+    assert len(app.dataframe[0].value) == 2
+    assert "noisy_digits~cl_mvc~gan~0.3~256~0~all~10~both" in app.query_params["pin"]
+    app.button(key="unpin-0").click().run()
+    assert not app.get("plotly_chart")
+
+
+def test_a_pinned_run_of_a_link_can_be_run_here(app):
+    app.query_params["pin"] = ["noisy_digits~ar_dmvc_am~gan~0.3~64~1~all~10~both", "nonsense"]
+    app.run()
+    run_attack(app)
+    assert "not run on this machine yet" in texts(app, "caption")
+    assert "the pinned run “nonsense”" in texts(app, "warning")
+    (offer,) = [button for button in app.button if button.label == "Run it"]
+    offer.click().run()
+    assert cache.jobs().join(SOON)
+    app.run()
+    assert len(app.dataframe[0].value) == 2
 
 
 def test_without_a_checkpoint_the_page_says_how_to_make_one(app, lab, monkeypatch):

@@ -58,3 +58,28 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+VALUES = {"accuracy": [1.0, 0.25], "name": "ε"}
+
+
+@pytest.mark.parametrize("shipped", [True, False])
+def test_values_that_were_saved_are_loaded(store, shipped):
+    store.save_values("sweeps", "a" * 64, VALUES, shipped=shipped)
+    assert store.load_values("sweeps", "a" * 64) == VALUES
+    assert (store.load_values("sweeps", "a" * 64, shipped_only=True) == VALUES) == shipped
+    assert store.load_values("sweeps", "b" * 64) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1, 2]", b'{"accuracy": NaN}', b'{"accuracy": Infinity}', b"[" * 99999]
+)
+def test_damaged_values_are_absent(store, content):
+    store.save_values("sweeps", "a" * 64, VALUES).write_bytes(content)
+    assert store.load_values("sweeps", "a" * 64) is None
+
+
+def test_values_of_any_length_are_not_read(store, monkeypatch):
+    store.save_values("sweeps", "a" * 64, VALUES)
+    monkeypatch.setattr("core.store.LARGEST_VALUES", 8)
+    assert store.load_values("sweeps", "a" * 64) is None

@@ -393,14 +393,14 @@ def make_run(seed, epochs=2):
 
 def test_a_run_folder_resumes_where_it_was_closed(tmp_path, few):
     whole, broken = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken", save_seconds=0)
-    expected = list(whole.train(make_run, few, runs=2, spec={}))
+    expected = list(whole.train(make_run, few, runs=2))
     seen = []
     for stop_after in (1, 2, 3, 4):
-        training = broken.train(make_run, few, runs=2, spec={})
+        training = broken.train(make_run, few, runs=2)
         seen.append(next(training))
         assert len(broken.logs()) == stop_after
         training.close()
-    assert list(broken.train(make_run, few, runs=2, spec={})) == []
+    assert list(broken.train(make_run, few, runs=2)) == []
     assert [(log.run, log.epoch, log.terms) for log in seen] == [(log.run, log.epoch, log.terms) for log in expected]
     assert broken.best() == whole.best()
     assert all(same(broken.result(i), whole.result(i)) for i in range(2))
@@ -408,18 +408,18 @@ def test_a_run_folder_resumes_where_it_was_closed(tmp_path, few):
 
 def test_a_finished_run_folder_is_not_trained_again(tmp_path, few):
     folder = RunFolder(tmp_path)
-    list(folder.train(make_run, few, runs=1, spec={}))
+    list(folder.train(make_run, few, runs=1))
 
     def forbidden(run):
         raise AssertionError("trained again")
 
-    assert list(folder.train(forbidden, few, runs=1, spec={})) == []
+    assert list(folder.train(forbidden, few, runs=1)) == []
     assert [log.epoch for log in folder.logs()] == [1, 2]
 
 
 def test_the_best_run_has_the_lowest_last_loss(tmp_path, few):
     folder = RunFolder(tmp_path)
-    logs = list(folder.train(make_run, few, runs=3, spec={}))
+    logs = list(folder.train(make_run, few, runs=3))
     last = {log.run: log.total for log in logs if log.epoch == 2}
     best = folder.best()
     assert last[best + 1] == min(last.values())
@@ -431,11 +431,11 @@ def test_the_best_run_has_the_lowest_last_loss(tmp_path, few):
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
 def test_a_damaged_unfinished_run_says_to_delete_it(damage, tmp_path, few):
     folder = RunFolder(tmp_path, save_seconds=0)
-    training = folder.train(make_run, few, runs=1, spec={})
+    training = folder.train(make_run, few, runs=1)
     next(training)
     training.close()
     (state,) = tmp_path.glob("run-*.safetensors")
     content = state.read_bytes()
     state.write_bytes({"truncated": content[:500], "changed": b"\xff" * 8 + content[8:], "empty": b""}[damage])
     with pytest.raises(LabError, match="Delete it"):
-        list(folder.train(make_run, few, runs=1, spec={}))
+        list(folder.train(make_run, few, runs=1))

@@ -80,7 +80,7 @@ def resume(folder, rank):
     """A run that is closed after its first epoch and then goes on, beside one that is not closed."""
     data = make_blobs(80)
     whole, broken = (RunFolder(folder / f"{name}-{rank}", save_seconds=0) for name in ("whole", "broken"))
-    spec = {"data": data, "runs": 1, "spec": {}}
+    spec = {"data": data, "runs": 1}
     whole_logs = list(whole.train(lambda run: make_training("simvc", run), **spec))
     training = broken.train(lambda run: make_training("simvc", run), **spec)
     first = next(training)

@@ -1,85 +1,67 @@
-// The stage: one ε, and everything that hangs on it. Python hears of ε only after the hand has rested.
-
-const REST = 700; // milliseconds without a change until ε is told to Python
-const BEAT = 420; // milliseconds a frame while playing
+// The stage: one ε, one selection, and everything that hangs on them. Python hears of ε only after the hand has rested.
 
 const stages = new WeakMap();
 
-function panel(parent, title, kind) {
-  const node = el("section", { class: `panel ${kind}` }, el("h3", {}, title));
-  parent.append(node);
-  return node;
-}
-
 function createStage(root) {
-  const play = el("button", { type: "button", class: "play", title: "Play ε from 0 upwards" }, "▶");
-  const slider = el("input", { type: "range", min: "0", step: "1", value: "0", "aria-label": "ε" });
-  const track = el("div", { class: "track", "aria-hidden": "true" });
-  const ticks = el("div", { class: "ticks", "aria-hidden": "true" });
-  const readout = el("output", { class: "epsilon" });
-  const verdict = el("p", { class: "verdict", "aria-live": "polite" });
-  const chip = el("button", { type: "button", class: "chip", hidden: "" });
-  const bar = el("div", { class: "bar" }, el("div", { class: "scrub" }, play,
-    el("div", { class: "rail" }, track, slider, ticks), readout), verdict);
-  const grid = el("div", { class: "grid" });
-  root.replaceChildren(bar, grid);
-
+  const scrubber = createScrubber({ name: "ε", text: epsilonText, play: "Play ε from 0 upwards" });
   const stage = { selected: null, hovered: null, commit: () => {} };
-  const state = { scene: null, colors: null, frame: 0, follow: true, filter: null, epsilon: null, rest: 0, beat: 0 };
-  const pictures = createPictures(panel(grid, "Pictures", "pictures"), stage, chip);
-  const map = createMap(panel(grid, "Map", "mapping"), stage);
-  const scores = createScores(panel(grid, "Scores", "scoring"));
-  const before = createMatrix(panel(grid, "Confusion, clean", "before"), stage, false);
-  const after = createMatrix(panel(grid, "Confusion, at this ε", "after"), stage, true);
-  const curve = createCurve(panel(grid, "ACC over ε", "curve"), stage);
+  const selection = createSelection(changed);
+  stage.selection = selection;
+  const grid = el("div", { class: "grid" });
+  scrubber.node.append(selection.node);
+  root.replaceChildren(scrubber.node, grid);
 
-  function chosenRows() {
-    const { scene, frame, filter } = state;
-    if (!filter) return null;
-    const at = filter.after ? frame : 0;
-    return new Set(Array.from({ length: scene.n }, (_, i) => i).filter((i) =>
-      scene.labels[i] === filter.label && clusterAt(scene, at, i) === filter.cluster));
-  }
+  const state = { scene: null, colors: null, frame: 0, told: null };
+  const name = (figure) => () => `${state.scene.file}-${figure}-at-${epsilonText(state.scene.epsilons[state.frame])}`;
+  const panels = Object.fromEntries([
+    ["pictures", "Pictures"], ["mapping", "Map"], ["before", "Confusion, clean"], ["after", "Confusion, at this ε"],
+    ["flow", "Flow between clusters"], ["curve", "Scores over ε"], ["scoring", "Scores"],
+  ].map(([kind, title]) => [kind, createPanel(grid, title, kind)]));
+  const pictures = createPictures(panels.pictures, stage, name("pictures"));
+  const map = createMap(panels.mapping, stage);
+  const before = createMatrix(panels.before, stage, false);
+  const after = createMatrix(panels.after, stage, true);
+  const flow = createFlow(panels.flow, stage);
+  const curve = createCurve(panels.curve, stage);
+  const scores = createScores(panels.scoring);
+  const takeHome = (kind, figure, kinds) => panels[kind].tools.append(exporter(figure, name(kind), kinds));
+  takeHome("mapping", () => map.canvas, ["PNG"]);
+  takeHome("before", () => before.table, ["PNG", "SVG", "CSV"]);
+  takeHome("after", () => after.table, ["PNG", "SVG", "CSV"]);
+  takeHome("flow", () => flow.drawing, ["PNG", "SVG"]);
+  takeHome("curve", () => curve.drawing, ["PNG", "SVG"]);
+  takeHome("scoring", () => scores.table, ["PNG", "SVG", "CSV"]);
 
-  function show(frame) {
+  scrubber.onshow = (frame) => {
     const { scene } = state;
     state.frame = frame;
     const started = performance.now();
-    const chosen = chosenRows();
-    slider.value = String(frame);
-    const text = epsilonText(scene.epsilons[frame]);
-    slider.setAttribute("aria-valuetext", `ε = ${text}`);
-    setText(readout, `ε = ${text}`);
-    setText(verdict, scene.verdicts[frame]);
+    const chosen = selection.rows(frame);
+    scrubber.say(scene.verdicts[frame]);
     pictures.paint(frame, chosen);
     scores.paint(scene, frame);
-    before.paint(0, state.filter);
-    after.paint(frame, state.filter);
+    before.paint(0);
+    after.paint(frame);
+    flow.paint(frame);
     curve.paint(frame);
     map.go(frame, chosen);
     map.tell(stage.hovered);
-    chip.hidden = !state.filter;
-    if (state.filter) {
-      const { label, cluster, after: later } = state.filter;
-      chip.title = `Shown: label ${scene.classes[label]} in cluster ${scene.clusters[cluster]}, ${later ? "at this ε" : "clean"}`;
-      setText(chip, `${scene.classes[label]} in ${scene.clusters[cluster]}: ${chosen.size} of ${scene.n} ✕`);
-    }
+    selection.paint(chosen ?? new Set());
     root.dataset.drawMs = (performance.now() - started).toFixed(2);
-  }
-
-  function rest() {
-    clearTimeout(state.rest);
-    state.rest = setTimeout(() => stage.commit(state.epsilon), REST);
-  }
-
-  stage.grab = (frame) => {
-    const last = state.scene.frames - 1;
-    const target = Math.max(0, Math.min(last, frame));
-    state.follow = target === last && last < state.scene.total - 1;
-    state.epsilon = state.scene.epsilons[target];
-    show(target);
-    rest();
   };
+  scrubber.oncommit = (epsilon) => stage.commit("epsilon", epsilon);
+  stage.grab = scrubber.grab;
+
+  function tell() {
+    const sample = stage.selected === null ? [] : [`sample.${state.scene.index[stage.selected]}`];
+    const text = [...(selection.text() ? [selection.text()] : []), ...sample].join("_");
+    if (text !== state.told) stage.commit("selection", text);
+    state.told = text;
+  }
+  function changed() {
+    scrubber.redraw();
+    tell();
+  }
   stage.hover = (sample) => {
     if (sample === stage.hovered) return;
     stage.hovered = sample;
@@ -91,47 +73,32 @@ function createStage(root) {
     stage.selected = sample === stage.selected ? null : sample;
     pictures.mark(stage.selected, stage.hovered).reveal();
     map.redraw();
+    tell();
   };
-  stage.filter = (filter) => {
-    state.filter = JSON.stringify(filter) === JSON.stringify(state.filter) ? null : filter;
-    show(state.frame);
-  };
+  stage.filter = (filter) => selection.toggle(filter);
+  stage.lasso = (rows) => selection.toggle({ kind: "lasso", samples: rows.map((i) => state.scene.index[i]) });
+  stage.watch = () => stage.commitOnce("watch", state.scene.index[stage.selected]);
 
-  function stopPlaying() {
-    clearInterval(state.beat);
-    state.beat = 0;
-    setText(play, "▶");
-    play.setAttribute("aria-label", "Play");
-  }
-  play.onclick = () => {
-    if (state.beat) return stopPlaying();
-    if (state.frame === state.scene.frames - 1) stage.grab(0);
-    setText(play, "❚❚");
-    play.setAttribute("aria-label", "Pause");
-    state.beat = setInterval(() => {
-      stage.grab(state.frame + 1);
-      if (state.frame >= state.scene.frames - 1) stopPlaying();
-    }, BEAT);
-  };
-  slider.oninput = () => { stopPlaying(); stage.grab(Number(slider.value)); };
-  chip.onclick = () => stage.filter(null);
-
-  function place(scene) {
-    const last = scene.frames - 1;
-    if (state.epsilon === null && scene.start !== null && last > 0) [state.epsilon, state.follow] = [scene.start, false];
-    if (state.follow || state.epsilon === null) return last;
-    const far = scene.epsilons.map((e) => Math.abs(e - state.epsilon));
-    return Math.min(last, far.indexOf(Math.min(...far)));
+  // A selection in the address is taken over once, when the first data come.
+  function open(text) {
+    const parts = text ? text.split("_") : [];
+    const picked = parts.find((part) => part.startsWith("sample."));
+    selection.read(parts.filter((part) => part !== picked).join("_"));
+    const at = picked ? state.scene.index.indexOf(Number(picked.split(".")[1])) : -1;
+    stage.selected = at < 0 ? null : at;
+    state.told = text;
   }
 
   function build(scene) {
-    slider.max = String(scene.total - 1);
-    slider.disabled = scene.frames < 2;
-    play.disabled = scene.frames < 2;
-    track.style.setProperty("--done", String((scene.frames - 1) / (scene.total - 1)));
-    ticks.replaceChildren(...scene.epsilons.map((e, f) => el("span", { class: f % 2 ? "odd" : "" }, epsilonText(e))));
-    const same = state.scene && state.scene.classes.join() === scene.classes.join();
-    if (!same) state.filter = stage.selected = stage.hovered = null;
+    const before_ = state.scene;
+    state.scene = scene;
+    selection.use(scene);
+    if (!before_) open(scene.selection);
+    else if (before_.subject !== scene.subject) {
+      stage.selected = stage.hovered = null;
+      selection.read("");
+      tell();
+    }
     pictures.build(scene);
     before.build(scene);
     after.build(scene);
@@ -140,38 +107,36 @@ function createStage(root) {
   stage.update = (bytes) => {
     const scene = decode(bytes);
     const fresh = state.scene?.id !== scene.id;
-    const identity = scene.id.split("-")[0];
-    if (state.scene && state.scene.id.split("-")[0] !== identity) {
-      state.follow = true;
-      stage.selected = stage.hovered = null;
-    }
     state.colors = applyTheme(root, scene);
-    if (fresh) { state.scene = scene; build(scene); }
+    if (fresh) build(scene);
     map.build(state.scene, state.colors);
+    flow.build(state.scene, state.colors);
     curve.build(state.scene, state.colors);
-    show(fresh ? place(state.scene) : state.frame);
-    if (fresh && state.follow && scene.frames === scene.total) { // arrived at the end: worth a place in the address
-      state.epsilon = scene.epsilons[state.frame];
-      rest();
-    }
+    if (fresh) {
+      scrubber.update({ values: scene.epsilons, frames: scene.frames, start: scene.start, identity: scene.id.split("-")[0] });
+    } else scrubber.redraw();
     pictures.mark(stage.selected, stage.hovered);
     root.dataset.frames = String(state.scene.frames);
   };
   const watcher = new ResizeObserver(() => {
-    if (state.scene) { curve.build(state.scene, state.colors); curve.paint(state.frame); }
+    if (!state.scene) return;
+    for (const figure of [flow, curve]) {
+      figure.build(state.scene, state.colors);
+      figure.paint(state.frame);
+    }
   });
   watcher.observe(root);
-  stage.destroy = () => { stopPlaying(); clearTimeout(state.rest); watcher.disconnect(); map.destroy(); pictures.destroy(); };
-  stopPlaying();
+  stage.destroy = () => { scrubber.destroy(); watcher.disconnect(); map.destroy(); pictures.destroy(); };
   return stage;
 }
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function mount({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".stage");
   if (!root || !data) return;
   if (!stages.has(root)) stages.set(root, createStage(root));
   const stage = stages.get(root);
-  stage.commit = (epsilon) => setStateValue("epsilon", epsilon);
+  stage.commit = setStateValue;
+  stage.commitOnce = setTriggerValue;
   try {
     stage.update(data);
   } catch (error) {

@@ -1,66 +1,22 @@
 // The picture strip: one card a sample, one row a view: clean, signed perturbation, adversarial. Pixels stay pixels.
 
-const GAP = 2; // source pixels between two pictures of a row
 const SMALLEST = 120; // CSS pixels of a row of three pictures
 
-const GREY = Uint32Array.from({ length: 256 }, (_, value) => pack32([value, value, value]));
+const ORDERS = { first: "first to move", last: "last to move", label: "by label", drawn: "as drawn" };
 
-// Colour of each int8 perturbation value, on a scale symmetric about 0 that ends at ±reach.
-function divergingTable(scene, reach) {
-  const stops = scene.diverging.map(rgb);
-  const table = new Uint32Array(256);
-  for (let value = -128; value < 128; value++) {
-    const share = reach > 0 ? Math.max(-1, Math.min(1, (value * scene.deltaScale) / reach)) : 0;
-    const place = ((share + 1) / 2) * (stops.length - 1);
-    const low = Math.min(Math.floor(place), stops.length - 2);
-    const mix = stops[low].map((c, i) => Math.round(c + (stops[low + 1][i] - c) * (place - low)));
-    table[value & 255] = pack32(mix);
-  }
-  return table;
-}
-
-function pixelRow(scene, view) {
-  const [, height, width] = scene.shapes[view];
-  const image = new ImageData(3 * width + 2 * GAP, height);
-  return { image, pixels: new Uint32Array(image.data.buffer) };
-}
-
-// Fill one view's row for the sample at `place` of the strip; `colors` is a divergingTable.
-function fillRow(scene, view, place, frame, row, colors) {
-  const [channels, height, width] = scene.shapes[view];
-  const size = height * width;
-  const clean = scene[`clean${view}`];
-  const delta = frame > 0 ? scene[`delta${view}`] : null;
-  const from = place * channels * size;
-  const step = frame > 0 ? ((frame - 1) * scene.shown.length + place) * channels * size : 0;
-  const unit = scene.deltaScale * 255;
-  const values = [0, 0, 0];
-  for (let y = 0, at = 0; y < height; y++) {
-    let out = y * row.image.width;
-    for (let x = 0; x < width; x++, at++, out++) {
-      let mean = 0;
-      for (let c = 0; c < channels; c++) {
-        const d = delta ? delta[step + c * size + at] : 0;
-        mean += d;
-        values[c] = Math.max(0, Math.min(255, Math.round(clean[from + c * size + at] + d * unit)));
-      }
-      const base = clean[from + at];
-      row.pixels[out] = channels === 1
-        ? GREY[base] : pack32([base, clean[from + size + at], clean[from + 2 * size + at]]);
-      row.pixels[out + width + GAP] = colors[Math.round(mean / channels) & 255];
-      row.pixels[out + 2 * (width + GAP)] = channels === 1 ? GREY[values[0]] : pack32(values);
-    }
-  }
-}
-
-function createPictures(panel, stage, chip) {
+function createPictures(panel, stage, fileName) {
   const note = el("p", { class: "note" });
   const scale = el("span", { class: "scale", "aria-hidden": "true" });
   const key = el("p", { class: "key" });
   const list = el("div", { class: "cards", tabindex: "-1" });
   const nothing = el("p", { class: "note", hidden: "" }, "None of these samples is among the pictures.");
-  panel.append(el("div", { class: "head" }, key, chip), list, note);
-  let scene, cards = [], rows = [], built = "";
+  const order = el("select", { "aria-label": "Order of the pictures" },
+    ...Object.entries(ORDERS).map(([value, text]) => el("option", { value }, text)));
+  const watch = el("button", { type: "button", class: "watch", hidden: "" }, "Watch it step by step →");
+  watch.onclick = () => stage.watch();
+  panel.tools.append(order, exporter(() => sheet(), fileName, ["PNG"]));
+  panel.append(el("div", { class: "head" }, key, watch), list, note);
+  let scene, cards = [], rows = [], built = "", moves = [];
 
   function card(place) {
     const names = [el("span", { class: "was" }), el("span"), el("span", { class: "now" })];
@@ -70,11 +26,12 @@ function createPictures(panel, stage, chip) {
       canvas.style.width = `calc(var(--zoom) * ${canvas.width}px)`;
       return canvas;
     });
-    const node = el("button", { type: "button", class: "card" }, el("span", { class: "names" }, ...names), ...canvases);
+    const when = el("span", { class: "when" });
+    const node = el("button", { type: "button", class: "card" }, el("span", { class: "names" }, ...names), ...canvases, when);
     node.onclick = () => stage.select(scene.shown[place]);
     node.onpointerenter = () => stage.hover(scene.shown[place]);
     node.onpointerleave = () => stage.hover(null);
-    return { node, before: names[0], after: names[2], contexts: canvases.map((c) => c.getContext("2d")) };
+    return { node, place, when, before: names[0], after: names[2], canvases, contexts: canvases.map((c) => c.getContext("2d")) };
   }
 
   function build(next) {
@@ -84,9 +41,51 @@ function createPictures(panel, stage, chip) {
     built = shape;
     list.classList.toggle("long", scene.clusters.some((name) => name.length > 4));
     const rowsText = scene.views.map((name, v) => (scene.attacked.includes(v) ? name : `${name} (not attacked)`));
-    const how = scene.shown.length < scene.n ? `${scene.shown.length} of ${scene.n} samples drawn at random` : "";
-    note.textContent = `Rows of a card: ${rowsText.join(", ")}. Above: its cluster, clean and now; `
-      + `▲ moved to another cluster.${how ? ` ${how}, first to move first.` : ""}`;
+    const how = scene.shown.length < scene.n ? ` Pictures of ${scene.shown.length} of the ${scene.n} samples${scene.picked ? ", selected ones first" : ""}.` : "";
+    note.textContent = `Rows of a card: ${rowsText.join(", ")}. Above: its cluster, clean and now; ▲ moved. `
+      + `Below: the smallest ε of the grid that moves it.${how}`;
+    moves = scene.shown.map((sample) => {
+      for (let f = 1; f < scene.frames; f++) if (hasMoved(scene, f, sample)) return f;
+      return scene.total;
+    });
+    cards.forEach(({ place, when }) => setText(when, moves[place] < scene.total ? `moves at ${epsilonText(scene.epsilons[moves[place]])}`
+      : scene.frames > 1 ? "does not move" : ""));
+    arrange();
+  }
+
+  function arrange() {
+    const { value } = order;
+    const rank = (place) => ({ first: moves[place], last: moves[place] < scene.total ? -moves[place] : 1, label: scene.labels[scene.shown[place]], drawn: scene.shown[place] }[value]);
+    const sorted = cards.map(({ place }) => place).sort((a, b) => rank(a) - rank(b) || a - b);
+    const wanted = sorted.map((place) => cards[place].node);
+    const there = [...list.querySelectorAll(".card")];
+    if (wanted.some((node, i) => node !== there[i])) list.append(...wanted);
+  }
+  order.onchange = arrange;
+
+  // The cards as they are shown, on one canvas.
+  function sheet() {
+    const shown = [...list.querySelectorAll(".card")].map((node) => cards.find((card) => card.node === node)).filter(({ node }) => !node.hidden);
+    const zoom = 4;
+    const [wide, high] = [Math.max(...rows.map(({ image }) => image.width)) * zoom + 12, rows.reduce((sum, { image }) => sum + image.height * zoom + 4, 24)];
+    const across = Math.min(6, shown.length || 1);
+    const canvas = el("canvas", { width: across * wide, height: Math.ceil(shown.length / across) * high || 1 });
+    const c = canvas.getContext("2d");
+    c.imageSmoothingEnabled = false;
+    c.fillStyle = "#fff";
+    c.fillRect(0, 0, canvas.width, canvas.height);
+    c.font = "bold 15px sans-serif";
+    shown.forEach((card, i) => {
+      const [x, y] = [(i % across) * wide + 6, Math.floor(i / across) * high];
+      c.fillStyle = "#111";
+      c.fillText(`${card.before.textContent}  →  ${card.after.textContent}`, x, y + 17);
+      let down = y + 24;
+      card.canvases.forEach((source) => {
+        c.drawImage(source, x, down, source.width * zoom, source.height * zoom);
+        down += source.height * zoom + 4;
+      });
+    });
+    return canvas;
   }
 
   // The largest whole magnification at which three cards fit side by side (two on a phone), but none too small to see.
@@ -109,8 +108,9 @@ function createPictures(panel, stage, chip) {
     zoom();
     list.onkeydown = (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      const at = cards.findIndex(({ node }) => node === list.getRootNode().activeElement);
-      if (step && cards[at + step]) cards[at + step].node.focus();
+      const nodes = [...list.querySelectorAll(".card")].filter((node) => !node.hidden);
+      const at = nodes.indexOf(list.getRootNode().activeElement);
+      if (step && at >= 0) nodes[at + step]?.focus();
     };
     key.replaceChildren(
       el("span", { class: "key-clean" }, "clean"), " · perturbation ", scale, " · ",
@@ -143,6 +143,7 @@ function createPictures(panel, stage, chip) {
   }
 
   function mark(selected, hovered) {
+    watch.hidden = selected === null;
     cards.forEach(({ node }, place) => {
       const sample = scene.shown[place];
       node.setAttribute("aria-pressed", String(sample === selected));

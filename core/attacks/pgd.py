@@ -16,7 +16,8 @@ REACH = 2.5  # steps of 2.5 ε / n reach any corner of the ball from any start (
 class ProjectedGradientDescent(Attack):
     """Ascends an objective over all views of the budget at once, from a random start.
 
-    ``step_size`` is on the budget's scale; without it, a step is 2.5 ε / ``steps``.
+    ``step_size`` is on the budget's scale; without it, a step is 2.5 ε / ``steps``. ``start`` are views to begin
+    at instead of a random point of the ball.
     ``objective`` is a name in OBJECTIVES or a function (clean, adversarial) -> (B,).
     """
 
@@ -27,12 +28,14 @@ class ProjectedGradientDescent(Attack):
         step_size: float | None = None,
         objective: str | Objective = "both",
         target_mode: TargetMode = "eval",
+        start: Views | None = None,
     ) -> None:
         super().__init__(target_mode=target_mode)
         if steps < 1:
             raise LabError(f"PGD needs at least 1 step, got {steps}.")
         self.n_steps = steps
         self.step_size = step_size
+        self.start = start
         self.objective: Objective = OBJECTIVES.make(objective) if isinstance(objective, str) else objective
 
     def perturb(
@@ -44,7 +47,7 @@ class ProjectedGradientDescent(Attack):
         with torch.no_grad():
             clean = model.encode(views)
         # A distance has no gradient at the clean point, hence the random start.
-        current = budget.random_start(views, generator)
+        current = budget.random_start(views, generator) if self.start is None else budget.project(views, self.start)
         for _ in range(self.n_steps):
             with torch.enable_grad():
                 inputs = tuple(view.detach().requires_grad_() for view in current)

@@ -3,5 +3,19 @@
 from core.commands.attacks import attack, evaluate, sweep
 from core.commands.checkpoints import list_everything, maps, train
 from core.commands.reports import bench, doctor, tables
+from core.commands.results import results
+from core.commands.theorem import theorem
 
-__all__ = ["attack", "bench", "doctor", "evaluate", "list_everything", "maps", "sweep", "tables", "train"]
+__all__ = [
+    "attack",
+    "bench",
+    "doctor",
+    "evaluate",
+    "list_everything",
+    "maps",
+    "results",
+    "sweep",
+    "tables",
+    "theorem",
+    "train",
+]

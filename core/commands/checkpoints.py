@@ -1,8 +1,10 @@
 """The commands around checkpoints: list, train, maps."""
 
+import signal
 import sys
 from argparse import Namespace
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -61,20 +63,27 @@ def train(options: Namespace) -> None:
     """Train one model or attacker, with a bar of epochs, or everything that is missing."""
     if options.all == (options.target is not None):
         raise LabError("Write either DATASET/MODEL, for example noisy_digits/cl_mvc, or --all.")
-    with process_group(find_device(options.device)):
+    with _ended_as_by_ctrl_c(), process_group(find_device(options.device)):
         lab = make_lab(options)
         train_missing(lab, options) if options.all else train_one(lab, options)
 
 
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Answer the request to end that a page or the system sends (SIGTERM) as Ctrl-C is answered."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def train_one(lab: Lab, options: Namespace) -> None:
     """Train one model or attacker; prints the checkpoint's scores."""
-    dataset, name = split_target(options.target)
-    DATASETS[dataset]
+    spec = train_spec(options)
+    DATASETS[spec.dataset]
     if options.dataset or options.budget_minutes is not None or options.workers != 1:
         raise LabError("--dataset, --budget-minutes and --workers belong to --all.")
-    attacker = name.endswith(".gan")
-    kind = "attacker" if attacker else "model"
-    spec = TrainSpec(dataset=dataset, model=name.removesuffix(".gan"), kind=kind, **_train_words(options))
     training = lab.train(spec, overwrite=options.overwrite, capture=options.capture)
     with tqdm(unit="epoch", file=sys.stderr, disable=options.quiet or not is_first(), delay=1) as bar:
         while True:
@@ -133,6 +142,13 @@ def train_missing(lab: Lab, options: Namespace) -> None:
         return
     ending = " Give the command again to go on." if left > len(problems) else ""
     print(f"{len(done)} of {n_trainings} missing checkpoints made, {len(problems)} cannot be made here.{ending}")
+
+
+def train_spec(options: Namespace) -> TrainSpec:
+    """What to train by the command line: DATASET/MODEL, an attacker if it ends in .gan."""
+    dataset, name = split_target(options.target)
+    kind = "attacker" if name.endswith(".gan") else "model"
+    return TrainSpec(dataset=dataset, model=name.removesuffix(".gan"), kind=kind, **_train_words(options))
 
 
 def _train_words(options: Namespace) -> dict[str, Any]:

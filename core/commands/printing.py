@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from core.errors import LabError
+from core.figures import table_text
 from core.lab import Lab
 
 Row = Sequence[object]
@@ -40,9 +41,7 @@ def print_table(header: Row, rows: Iterable[Row], *, markdown: bool = False) -> 
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     if markdown:
-        lines = [" | ".join(row) for row in cells]
-        lines.insert(1, " | ".join("---" for _ in header))
-        print(*(f"| {line} |" for line in lines), sep="\n")
+        print(table_text.markdown(cells[0], cells[1:]))
         return
     for row in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -3,7 +3,6 @@
 import sys
 from argparse import Namespace
 from dataclasses import asdict
-from statistics import fmean, stdev
 
 from tqdm import tqdm
 
@@ -11,12 +10,16 @@ from core.bench import BenchSpec, notes, promise_rows, rows
 from core.bench import bench as measure
 from core.commands.printing import Row, make_lab, print_json, print_table, three_scores
 from core.doctor import examine
-from core.published import TABLE_1
+from core.figures import table_text
 from core.records import CheckpointCard
+from core.tables import before_attack, spread
 
 
 def tables(options: Namespace) -> None:
-    """Table 1 before the attack: our checkpoints on the held-out part, beside the paper's numbers."""
+    """Table 1 before the attack, our checkpoints beside the paper's numbers; or one of its tables as a whole."""
+    if options.table is not None:
+        _print_whole(options)
+        return
     cards = [card for card in make_lab(options).cards("model") if card.protocol == options.protocol]
     if options.json:
         names = ("dataset", "model", "ours", "spread", "seeds", "samples", "paper")
@@ -29,17 +32,26 @@ def tables(options: Namespace) -> None:
     print_table(header, [_table_row(card) for card in cards], markdown=options.markdown)
 
 
+def _print_whole(options: Namespace) -> None:
+    """A table of the paper with ours, as the Tables page shows it; CSV has every metric and matching."""
+    table = make_lab(options).table(f"table_{options.table}", options.protocol)
+    if options.csv:
+        print(table_text.csv_text(table, table.columns), end="")
+        return
+    make = table_text.latex_text if options.latex else table_text.markdown_text
+    metric = options.metric if options.metric in table.metrics else table.metrics[0]
+    print(make(table, table.columns, metric, options.matching), end="")
+
+
 def _table_values(card: CheckpointCard) -> tuple[object, ...]:
-    accuracies = [run["accuracy"] for run in card.runs]
-    spread = (fmean(accuracies), stdev(accuracies)) if len(accuracies) > 1 else None
-    paper = TABLE_1.get((card.model, card.dataset))
-    published = paper and dict(zip(("accuracy", "nmi", "ari"), paper.before, strict=True))
-    return card.dataset, card.name, card.scores["held_out"], spread, len(accuracies) or 1, card.samples, published
+    paper = before_attack(card)
+    published = None if paper is None else asdict(paper)
+    return card.dataset, card.name, card.scores["held_out"], spread(card), len(card.runs) or 1, card.samples, published
 
 
 def _table_row(card: CheckpointCard) -> Row:
-    dataset, name, _, spread, seeds, _, paper = _table_values(card)
-    over_seeds = f"{spread[0]:.3f} ± {spread[1]:.3f} ({seeds})" if isinstance(spread, tuple) else ""
+    dataset, name, _, over, seeds, _, paper = _table_values(card)
+    over_seeds = f"{over[0]:.3f} ± {over[1]:.3f} ({seeds})" if isinstance(over, tuple) else ""
     published = tuple(f"{value:.2f}" for value in paper.values()) if isinstance(paper, dict) else ("", "", "")
     scores = three_scores(card.scores["held_out"])
     return dataset, name, *scores, over_seeds, f"{card.samples:,}", *published

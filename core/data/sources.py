@@ -57,7 +57,7 @@ def idx_pictures(source: Source, root: Path | None = None) -> tuple[Bytes, Integ
     folder = data_folder(root)
     raw = folder / source / "raw"
     with _DOWNLOADING:
-        if not all(path.is_file() for path in _paths(raw)):
+        if not are_here(source, root):
             _download(source, folder)
     pictures = np.empty((sum(PARTS.values()), SIDE, SIDE), dtype=np.uint8)
     labels = np.empty(len(pictures), dtype=np.int64)
@@ -70,6 +70,11 @@ def idx_pictures(source: Source, root: Path | None = None) -> tuple[Bytes, Integ
     if labels.max() > 9:
         raise LabError(f"The labels in {raw} reach {labels.max()}, but {source} has the classes 0 to 9 only.")
     return pictures, labels
+
+
+def are_here(source: Source, root: Path | None = None) -> bool:
+    """Whether the files of ``source`` are in the data folder."""
+    return all(path.is_file() for path in _paths(data_folder(root) / source / "raw"))
 
 
 def _image_path(raw: Path, part: str) -> Path:

@@ -1,18 +1,15 @@
-"""A sweep and its map as one buffer for the browser's stage, where ε is then scrubbed without asking us again.
+"""A sweep and its map as one buffer for the browser's stage, where ε is then scrubbed without asking us again."""
 
-Layout: uint32 (little endian) length of the header, the header (JSON, UTF-8, padded with spaces to 8 bytes), the
-arrays one after the other, each padded to 8 bytes. The header's ``arrays`` gives dtype, shape and offset of each.
-"""
-
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.figures import selection as selections
 from core.figures import theme, words
-from core.records import AttackScores, Floats, Frame, Integers, MapRecord, Subject, SweepReport
+from core.figures.buffer import Arrays, join
+from core.records import AttackScores, Floats, Frame, Integers, MapRecord, Subject, SweepReport, digest
 
 MAX_SHOWN = 48  # samples in the picture strip
 MIN_SHOWN = 6
@@ -31,9 +28,6 @@ COLUMNS = (  # of the table of scores: name, meaning
     ("‖δ‖∞", "largest change of any pixel, per view"),
     ("‖δ‖₂", "length of the change, mean over samples, per view"),
 )
-ALIGN = 8
-
-Arrays = dict[str, NDArray[Any]]
 
 
 def pack(
@@ -43,19 +37,31 @@ def pack(
     view_names: Sequence[str],
     start: float | None = None,
     attacker: str = "",
+    selection: str = "",
+    shown: Integers | None = None,
 ) -> bytes:
-    """The stage's buffer. ``start`` is the ε to open at, ``attacker`` says what the attacker was trained on."""
-    shown = shown_samples(report)
+    """The stage's buffer.
+
+    ``start`` is the ε to open at, ``attacker`` says what the attacker was trained on, and the pictures that travel
+    are first those of the ``selection`` (:mod:`core.figures.selection`); or exactly the rows ``shown``.
+    """
+    chosen = selections.chosen(report, selection, start)
+    shown = shown_samples(report, chosen) if shown is None else shown
+    attack = report.spec.attack
     pictures, picture_header = _pictures(report, shown)
     arrays = {**pictures, **_clusters(report), **_map(map_record)}
     header = {
-        "id": f"{report.spec.digest[:16]}-{len(report.frames)}-{map_record.method}",
+        "id": f"{report.spec.digest[:16]}-{len(report.frames)}-{map_record.method}-{selection}",
+        "subject": digest([attack.dataset, attack.model, attack.samples, attack.seed]),
+        "file": f"{attack.dataset}-{attack.model}-{attack.attack}-seed{attack.seed}",
+        "selection": selection,
+        "picked": not chosen.all(),
         "total": report.spec.points,
         "epsilons": [round(e, 6) for e in report.spec.epsilons],
         "start": start,
-        "attack": words.attack_name(report.spec.attack.attack),
+        "attack": words.attack_name(attack.attack),
         "views": list(view_names),
-        "attacked": list(report.spec.attack.views or range(len(view_names))),
+        "attacked": list(attack.views or range(len(view_names))),
         "classes": list(report.subject.class_names),
         "clusters": cluster_names(report.subject),
         "heads": COLUMNS,
@@ -66,7 +72,7 @@ def pack(
         "verdicts": [words.verdict(report, frame) for frame in report.frames],
         "table": [_table(report, frame) for frame in report.frames],
         "lines": _lines(report),
-        "names": _names(map_record),
+        "names": map_names(map_record),
         "map": MAP_LABELS.get(map_record.method, map_record.method),
         "protocol": words.protocol(report.spec, report.subject.card_digest, attacker),
         "command": words.command(report.spec),
@@ -75,17 +81,21 @@ def pack(
         "diverging": list(theme.DIVERGING),
         **picture_header,
     }
-    return _join(header, arrays)
+    return join(header, arrays)
 
 
-def shown_samples(report: SweepReport) -> Integers:
-    """Rows of the samples whose pictures travel: the first of the random draw, those that move first in front.
+def shown_samples(report: SweepReport, chosen: NDArray[np.bool_] | None = None) -> Integers:
+    """Rows of the samples whose pictures travel: the chosen ones (N,), then the first of the random draw.
 
-    Samples that moved keep their place while a sweep grows, because later ones only join behind them.
+    Those that move first stand in front. Samples that moved keep their place while a sweep grows, because later ones
+    only join behind them.
     """
     values_each = sum(view[0].size for view in report.frames[0].views) * report.spec.points
     count = min(MAX_SHOWN, max(MIN_SHOWN, PICTURE_BYTES // values_each), len(report.subject.labels))
-    return np.argsort(first_moves(report)[:count], kind="stable").astype(np.int64)
+    order = np.arange(len(report.subject.labels)) if chosen is None else np.argsort(~chosen, kind="stable")
+    drawn = np.sort(order[:count])
+    shown: Integers = drawn[np.argsort(first_moves(report)[drawn], kind="stable")].astype(np.int64)
+    return shown
 
 
 def first_moves(report: SweepReport) -> Integers:
@@ -125,10 +135,10 @@ def _pictures(report: SweepReport, shown: Integers) -> tuple[Arrays, dict[str, A
     scale = max((float(np.abs(d).max(initial=0.0)) for d in deltas), default=0.0) / 127 or 1.0
     arrays: Arrays = {}
     for v, view in enumerate(clean):
-        arrays[f"clean{v}"] = _bytes_of(view[shown])
+        arrays[f"clean{v}"] = bytes_of(view[shown])
         arrays[f"delta{v}"] = np.rint(deltas[v] / scale).astype(np.int8)
     if clean[0].size <= THUMB_BYTES:
-        arrays["thumbs"] = _bytes_of(clean[0])
+        arrays["thumbs"] = bytes_of(clean[0])
     header = {
         "shapes": [list(view.shape[1:]) for view in clean],
         "deltaScale": scale,
@@ -142,7 +152,8 @@ def _reach(report: SweepReport, frame: Frame) -> float:
     return frame.epsilon if report.spec.attack.norm == "linf" else max(frame.scores.linf)
 
 
-def _bytes_of(pictures: NDArray[Any]) -> NDArray[np.uint8]:
+def bytes_of(pictures: NDArray[Any]) -> NDArray[np.uint8]:
+    """Numbers in [0, 1] as bytes, of the same shape."""
     scaled: NDArray[np.uint8] = np.rint(np.clip(pictures, 0, 1) * 255).astype(np.uint8)
     return scaled
 
@@ -156,16 +167,17 @@ def _clusters(report: SweepReport) -> Arrays:
         "counts": counts,  # (F, L, K)
         "labels": report.subject.labels.astype(np.uint8),
         "assigned": np.stack([frame.clusters for frame in report.frames]).astype(np.uint8),  # (F, N)
-        "confidence": np.stack([_bytes_of(frame.confidence) for frame in report.frames]),  # (F, N)
+        "confidence": np.stack([bytes_of(frame.confidence) for frame in report.frames]),  # (F, N)
     }
 
 
 def _map(record: MapRecord) -> Arrays:
     """Coordinates (F, N, 2) and (M, 2), as shares of the box that holds them all in uint16."""
-    return {"points": _shares(record, record.points), "reference": _shares(record, record.reference)}
+    return {"points": map_shares(record, record.points), "reference": map_shares(record, record.reference)}
 
 
-def _shares(record: MapRecord, points: Floats) -> NDArray[np.uint16]:
+def map_shares(record: MapRecord, points: Floats) -> NDArray[np.uint16]:
+    """Coordinates (..., 2) as shares of the box that holds the whole map."""
     everything = np.concatenate([record.points.reshape(-1, 2), record.reference])
     low = everything.min(axis=0)
     span = np.maximum(everything.max(axis=0) - low, 1e-9)
@@ -173,11 +185,11 @@ def _shares(record: MapRecord, points: Floats) -> NDArray[np.uint16]:
     return shares
 
 
-def _names(record: MapRecord) -> list[list[int]]:
+def map_names(record: MapRecord) -> list[list[int]]:
     """Where each cluster's name stands, [cluster, x, y]: the median of its clean context."""
     clusters = record.reference_clusters
     places = {int(k): np.median(record.reference[clusters == k], axis=0) for k in np.unique(clusters)}
-    return [[k, *_shares(record, place).tolist()] for k, place in places.items()]
+    return [[k, *map_shares(record, place).tolist()] for k, place in places.items()]
 
 
 def _table(report: SweepReport, frame: Frame) -> list[dict[str, Any]]:
@@ -202,27 +214,25 @@ def _row(role: str, name: str, scores: AttackScores) -> dict[str, Any]:
 
 
 def _lines(report: SweepReport) -> list[dict[str, Any]]:
-    """ACC over ε: the attack with both matchings, and each control, for the small curve."""
-    attack = report.spec.attack.attack
-    frames = report.frames
+    """Scores over ε for the small curve: the attack, ACC with both matchings, and each control."""
+    attack, frames = report.spec.attack.attack, report.frames
+    rematched = {"ACC": [frame.scores.rematched.accuracy for frame in frames]}
     lines = [
-        {"role": "attack", "name": "frozen", "values": [f.scores.frozen.accuracy for f in frames]},
-        {"role": "rematched", "name": "re-matched", "values": [f.scores.rematched.accuracy for f in frames]},
+        {"role": "attack", "name": "frozen", "values": measured([frame.scores for frame in frames])},
+        {"role": "rematched", "name": "re-matched", "values": rematched},
     ]
     for name in frames[0].controls:
         if name != attack:
-            values = [f.controls[name].frozen.accuracy for f in frames]
+            values = measured([frame.controls[name] for frame in frames])
             lines.append({"role": name, "name": words.attack_name(name), "values": values})
     return lines
 
 
-def _join(header: dict[str, Any], arrays: Arrays) -> bytes:
-    blobs, places, offset = [], {}, 0
-    for name, array in arrays.items():
-        blob = np.ascontiguousarray(array).tobytes()
-        places[name] = {"dtype": array.dtype.name, "shape": list(array.shape), "offset": offset}
-        blobs.append(blob + bytes(-len(blob) % ALIGN))
-        offset += len(blobs[-1])
-    text = json.dumps({**header, "arrays": places}, allow_nan=False).encode()
-    text += b" " * (-(4 + len(text)) % ALIGN)
-    return len(text).to_bytes(4, "little") + text + b"".join(blobs)
+def measured(scores: Sequence[AttackScores]) -> dict[str, list[float]]:
+    """Each score along ε, by the name the curves show it under."""
+    return {
+        "ACC": [s.frozen.accuracy for s in scores],
+        "NMI": [s.frozen.nmi for s in scores],
+        "ARI": [s.frozen.ari for s in scores],
+        "moved": [s.changed for s in scores],
+    }

@@ -23,10 +23,38 @@ CLUSTERS = (
 # Signed perturbations, from -ε to +ε; the middle, no change, is white.
 DIVERGING = ("#0b3c6f", "#2f79b5", "#9ac8e0", "#ffffff", "#f6b293", "#cf4f3f", "#7a0f22")
 
+# What pictures made outside the browser stand on: the app's background and text (.streamlit/config.toml), quieter text.
+SURFACES = {
+    "light": {"background": "#ffffff", "text": "#1a1f29", "muted": "#5b6472"},
+    "dark": {"background": "#11151c", "text": "#edf0f4", "muted": "#a7afbb"},
+}
+
 GRID = "rgba(128, 128, 128, 0.3)"  # lines behind a figure, on light and on dark
 NOTHING = "rgba(0, 0, 0, 0)"
 
 FONT = "Source Sans, sans-serif"
+
+
+# Runs beside each other, in the order in which they were pinned: at least 3:1 on both backgrounds, and no two with the
+# same dash and marker.
+RUNS = (
+    {"color": "#2087C7", "dash": "solid", "symbol": "circle"},
+    {"color": "#DB5E0B", "dash": "dash", "symbol": "square"},
+    {"color": "#0C9A75", "dash": "dashdot", "symbol": "diamond"},
+    {"color": "#A064D2", "dash": "solid", "symbol": "triangle-up"},
+    {"color": "#848B96", "dash": "dash", "symbol": "x"},
+)
+
+
+# The undefended model and its two defenses, wherever they stand side by side: ink, olive, bluish green. With any colour
+# vision each pair is at least 22 apart (CIE76), and dash and marker differ too.
+MODELS_LIGHT = {"cl_mvc": "#1F2937", "ar_dmvc": "#6B7000", "ar_dmvc_am": ROLES_LIGHT["defended"]}
+MODELS_DARK = {"cl_mvc": "#E5E7EB", "ar_dmvc": "#C9C23A", "ar_dmvc_am": ROLES_DARK["defended"]}
+MODEL_SIGNS = {  # marker, and dash as SVG writes it
+    "cl_mvc": ("●", ""),
+    "ar_dmvc": ("◆", "9 4"),
+    "ar_dmvc_am": ("▲", "12 3 3 3"),
+}
 
 
 def role_colors() -> dict[str, dict[str, str]]:

@@ -60,10 +60,10 @@ def objective_name(objective: str) -> str:
 
 
 def model_name(name: str) -> str:
-    """A checkpoint's name for the screen: ``"cl_mvc.released"`` is "CL-MVC (released)"."""
-    stem, _, protocol = name.partition(".")
+    """A checkpoint's name for the screen: ``"cl_mvc.released-1a2b3c4d"`` is "CL-MVC (released, 1a2b3c4d)"."""
+    stem, *more = re.split(r"[.-]", name)
     label = MODEL_NAMES.get(stem, stem.replace("_", " "))
-    return f"{label} ({protocol})" if protocol else label
+    return f"{label} ({', '.join(more)})" if more else label
 
 
 def epsilon_text(epsilon: float) -> str:
@@ -102,10 +102,20 @@ def verdict(report: SweepReport, frame: Frame) -> str:
 def protocol(spec: SweepSpec, card_digest: str, attacker: str = "") -> str:
     """Everything a number depends on, on one line."""
     attack = spec.attack
+    parts = [
+        f"{attack.samples} samples of the held-out half",
+        *attack_parts(attack, attacker),
+        "matching found on the clean samples (frozen) and found again (re-matched)",
+        f"weights {card_digest[:8]}",
+    ]
+    return " · ".join(parts)
+
+
+def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
+    """How samples are attacked, in the parts of a protocol line."""
     views = "all views" if attack.views is None else f"view {', '.join(str(v + 1) for v in attack.views)} only"
     norm = {"linf": "L∞", "l2": "L2"}[attack.norm]
     parts = [
-        f"{attack.samples} samples of the held-out half",
         f"{attack_name(attack.attack)} on {views}",
         f"{norm} budget ε ≤ {epsilon_text(attack.epsilon)}, pixels 0 to 1",
     ]
@@ -118,10 +128,8 @@ def protocol(spec: SweepSpec, card_digest: str, attacker: str = "") -> str:
     parts += [
         f"seed {attack.seed}",
         "target in evaluation mode" if attack.target_mode == "eval" else "target in training mode (released protocol)",
-        "matching found on the clean samples (frozen) and found again (re-matched)",
-        f"weights {card_digest[:8]}",
     ]
-    return " · ".join(parts)
+    return parts
 
 
 def attacker_sentence(card: CheckpointCard | None) -> str:

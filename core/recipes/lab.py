@@ -57,8 +57,8 @@ LENGTHS = {  # of pre-training and of clustering (each round), as shares of thos
     "sem": (2, 0.5),
 }
 ROUNDS = {"sem": 3}
-PATIENCE = 10  # of those epochs; adversarial and capacity terms rise while the clusters improve
-WITHOUT_PATIENCE = ("eamc", "multi_vae", "sem")
+PATIENCE = 10  # epochs, on full-size data; the embedded sets' few epochs are run to their end
+WITHOUT_PATIENCE = ("eamc", "multi_vae", "sem")  # adversarial and capacity terms rise while the clusters improve
 LEARNING_RATES = {"sem": 3e-4}  # as released; the others' smaller ones need hundreds of epochs of this size
 EAMC_LEARNING_RATES = {"attention": 1e-3, "discriminators": 1e-4}  # at 1e-3 the discriminators win
 CAPACITY_STEPS = dict.fromkeys(EMBEDDED, 300)  # about half of their steps
@@ -96,7 +96,7 @@ def schedule(dataset: str, model: str) -> Schedule:
         learning_rate=LEARNING_RATES.get(model, 1e-3),
         learning_rates=EAMC_LEARNING_RATES if model == "eamc" else {},
         clip_norm=None if model == "eamc" else 10.0,  # DeepMVC
-        patience=None if model in WITHOUT_PATIENCE else PATIENCE,
+        patience=None if model in WITHOUT_PATIENCE or dataset in EMBEDDED else PATIENCE,
     )
 
 

@@ -5,7 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-ARRIVED, NOTICES, NOTICED_AT, POSITION = "_arrived", "_notices", "_noticed_at", "_position"
+from core.figures.selection import is_selection
+
+ARRIVED, NOTICES, NOTICED_AT, POSITION, LINKED = "_arrived", "_notices", "_noticed_at", "_position", "_linked"
+SELECTION = "_selection"
 IGNORED = "That was ignored; the page shows the usual choice."
 
 
@@ -16,12 +19,18 @@ def arrive() -> None:
         st.session_state[NOTICES] = []
         usable = check_number("at", 0, 1, "the position ε")
         st.session_state[POSITION] = float(arrived("at")[-1]) if usable else None
+        _arrive_selection()
 
 
 def arrived(key: str) -> list[str]:
     """What the address said for ``key`` when the session was opened."""
     values: list[str] = st.session_state.get(ARRIVED, {}).get(key, [])
     return values
+
+
+def came_by_link() -> bool:
+    """Whether the address this session was opened with named anything."""
+    return bool(st.session_state.get(ARRIVED))
 
 
 def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str], what: str) -> None:
@@ -33,7 +42,7 @@ def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str],
     labels = {label(option) for option in options}
     wrong = [value for value in asked if value not in labels and value not in plain]
     if wrong:
-        _notice(f"{what} “{_short(', '.join(wrong))}”, which is not one of {', '.join(label(o) for o in options)}")
+        notice(f"{what} “{short(', '.join(wrong))}”, which is not one of {', '.join(label(o) for o in options)}")
     elif not labels.issuperset(asked):
         st.session_state[ARRIVED][key] = [label(plain[value]) if value in plain else value for value in asked]
         st.query_params[key] = st.session_state[ARRIVED][key]
@@ -52,8 +61,49 @@ def check_number(key: str, low: float, high: float, what: str, *, whole: bool = 
     if low <= number <= high:
         return True
     kind = "a whole number" if whole else "a number"
-    _notice(f"{what} “{_short(text)}”, which is not {kind} from {low:g} to {high:g}")
+    notice(f"{what} “{short(text)}”, which is not {kind} from {low:g} to {high:g}")
     return False
+
+
+def remember(key: str, value: str) -> None:
+    """Keep ``key`` in the address, which changing pages clears."""
+    if st.query_params.get(key) != value:
+        st.query_params[key] = value
+
+
+def ask_for(at: float | None) -> None:
+    """Open the next stage at this ε, as if the address had named it; with None, as usual."""
+    st.session_state[POSITION] = at
+    st.session_state[LINKED] = None
+
+
+def is_linked() -> bool:
+    """Whether somebody was sent to a position ε, which is to be shown at once; True the first time it is asked."""
+    first = st.session_state.get(LINKED) is None and position() is not None
+    st.session_state[LINKED] = True
+    return first
+
+
+def _arrive_selection() -> None:
+    text = (arrived("sel") or [""])[-1]
+    if not is_selection(text):
+        notice(f"the selection “{short(text)}”, which says nothing that can be selected")
+    st.session_state[SELECTION] = text if is_selection(text) else ""
+
+
+def choose(text: str) -> None:
+    """Put a selection (:mod:`core.figures.selection`) into the address; what is none, or too long for a link, not."""
+    if is_selection(text):
+        st.session_state[SELECTION] = text
+        if text:
+            st.query_params["sel"] = text
+        else:
+            st.query_params.pop("sel", None)
+
+
+def selection() -> str:
+    """What is chosen on the stage, empty for nothing."""
+    return str(st.session_state.get(SELECTION, ""))
 
 
 def position() -> float | None:
@@ -71,14 +121,15 @@ def show_notices(state: str) -> None:
         st.warning("  \n".join([*notices, IGNORED]), icon=":material/link_off:")
 
 
-def _notice(problem: str) -> None:
+def notice(problem: str) -> None:
+    """Say that the address asks for what cannot be had; shown by :func:`show_notices`."""
     text = f"The address asks for {problem}."
     notices = st.session_state.setdefault(NOTICES, [])
     if text not in notices:
         notices.append(text)
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """Text of strangers: short, on one line, without the signs that Markdown reads."""
     plain = "".join(c for c in text if c.isalnum() or c in " .,_-+")
     return plain[:40]

@@ -1,16 +1,32 @@
 """The app's only caches: the lab, the queue, and what is cheap to keep of a result. Keys are specs, never arrays."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core.figures import stage
+from core.figures import defense, gallery, stage, steps
+from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView
 from core.lab import Lab
-from core.records import CheckpointCard, MapRecord, SweepReport, SweepSpec
+from core.processes import Trainings
+from core.records import (
+    CheckpointCard,
+    ConfusionRecord,
+    MapRecord,
+    SweepReport,
+    SweepScores,
+    SweepSpec,
+    TheoremReport,
+    TheoremSpec,
+)
+from core.tables import ResultTable
+from core.trace_records import TraceReport, TraceSpec
 
 CLEAN_REPORTS = 16
 BUFFERS = 32
+NAMING = 256  # samples by which clusters get their names
+EXCERPTS, SHEETS = 16, 48
 
 
 @st.cache_resource(show_spinner="Reading the checkpoints …")
@@ -23,6 +39,12 @@ def lab() -> Lab:
 def jobs() -> JobQueue:
     """The one queue of this server's device."""
     return JobQueue()
+
+
+@st.cache_resource(show_spinner=False)
+def trainings() -> Trainings:
+    """The runs of this server's folder, and the line of those that are to be started."""
+    return Trainings(lab().runs_folder)
 
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
@@ -43,7 +65,7 @@ def clean(spec: SweepSpec) -> SweepReport:
             close()
 
 
-def map_of(report: SweepReport, method: str) -> MapRecord | None:
+def map_of(report: SweepReport | TraceReport, method: str) -> MapRecord | None:
     """The report's map if it can be had at once: PCA always, UMAP once :func:`ask_for_map` has done its work."""
     if method == "pca":
         return pca(report)
@@ -51,22 +73,22 @@ def map_of(report: SweepReport, method: str) -> MapRecord | None:
     return job.latest if job is not None and job.state == "done" else None
 
 
-def pca(report: SweepReport) -> MapRecord:
+def pca(report: SweepReport | TraceReport) -> MapRecord:
     """The report's map by PCA."""
     return _pca(report.spec.digest, len(report.frames), report)
 
 
 @st.cache_resource(max_entries=BUFFERS, show_spinner=False)
-def _pca(digest: str, frames: int, _report: SweepReport) -> MapRecord:
+def _pca(digest: str, frames: int, _report: SweepReport | TraceReport) -> MapRecord:
     return lab().map(_report, "pca")
 
 
-def map_key(report: SweepReport) -> str:
+def map_key(report: SweepReport | TraceReport) -> str:
     """The key of the job that makes a report's UMAP."""
     return f"umap-{len(report.frames)}-{report.spec.digest}"
 
 
-def ask_for_map(report: SweepReport, owner: str) -> JobView:
+def ask_for_map(report: SweepReport | TraceReport, owner: str) -> JobView:
     """Queue the report's UMAP; the first of a checkpoint takes 10 to 40 seconds."""
     the_lab = lab()
 
@@ -77,32 +99,161 @@ def ask_for_map(report: SweepReport, owner: str) -> JobView:
 
 
 def ask_for_sweep(spec: SweepSpec, owner: str, title: str) -> JobView:
-    """Queue the sweep, or join whoever has asked for the same."""
+    """Queue the sweep, or join whoever has asked for the same. Its numbers are kept for another day."""
     the_lab = lab()
+
+    def start() -> Iterator[SweepReport]:
+        for report in the_lab.sweep(spec):
+            yield report
+            if report.finished:
+                the_lab.keep(report)
+                table.clear()
+
     return jobs().submit(
         spec.digest,
-        lambda: the_lab.sweep(spec),
+        start,
         owner=owner,
         title=title,
         progress=lambda report: report.progress,
     )
 
 
-def buffer(
-    report: SweepReport, map_record: MapRecord, view_names: tuple[str, ...], start: float | None, attacker: str
-) -> bytes:
+def scores(spec: SweepSpec) -> SweepScores | None:
+    """The numbers of a sweep that was run on this machine or comes with the lab; None where it has to be run."""
+    return lab().scores(spec)
+
+
+def confusion(specs: tuple[SweepSpec, ...]) -> ConfusionRecord | None:
+    """The kept confusion matrices of the first of these sweeps that has been run; None where none has."""
+    return next((record for spec in specs if (record := lab().confusion(spec)) is not None), None)
+
+
+@st.cache_resource(ttl=5, max_entries=16, show_spinner="Reading the results …")
+def table(name: str, protocol: str) -> ResultTable:
+    """A table of the paper with what there is of ours; read again when a sweep ends, and every few seconds."""
+    return lab().table(name, protocol)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a stage is opened: names of the views, the ε, what is chosen, and what trained the attacker."""
+
+    view_names: tuple[str, ...]
+    start: float | None
+    selection: str
+    attacker: str
+
+
+def buffer(report: SweepReport, map_record: MapRecord, opening: Opening) -> bytes:
     """The stage's bytes, packed once for all who look at the same."""
     key = f"{report.spec.digest}-{len(report.frames)}-{map_record.method}"
-    return _buffer(key, view_names, start, attacker, report, map_record)
+    return _buffer(key, opening, report, map_record)
 
 
 @st.cache_resource(max_entries=BUFFERS, show_spinner=False)
-def _buffer(
-    key: str,
-    view_names: tuple[str, ...],
-    start: float | None,
-    attacker: str,
-    _report: SweepReport,
-    _map: MapRecord,
+def _buffer(key: str, opening: Opening, _report: SweepReport, _map: MapRecord) -> bytes:
+    return stage.pack(
+        _report,
+        _map,
+        view_names=opening.view_names,
+        start=opening.start,
+        attacker=opening.attacker,
+        selection=opening.selection,
+    )
+
+
+def small_stage(report: SweepReport, map_record: MapRecord, view_names: tuple[str, ...], attacker: str) -> bytes:
+    """A column of the Defense page, packed once for all who look at the same."""
+    key = f"{report.spec.digest}-{len(report.frames)}-{map_record.method}"
+    return _small_stage(key, view_names, attacker, report, map_record)
+
+
+@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
+def _small_stage(key: str, view_names: tuple[str, ...], attacker: str, _report: SweepReport, _map: MapRecord) -> bytes:
+    return defense.small_stage(_report, _map, view_names=view_names, attacker=attacker)
+
+
+def ask_for_trace(spec: TraceSpec, owner: str, title: str) -> JobView:
+    """Queue the trace, or join whoever has asked for the same."""
+    the_lab = lab()
+    return jobs().submit(
+        spec.digest,
+        lambda: the_lab.trace(spec),
+        owner=owner,
+        title=title,
+        noun="trace",
+        progress=lambda report: report.progress,
+    )
+
+
+def trace_buffer(report: TraceReport, map_record: MapRecord, view_names: tuple[str, ...], start: int | None) -> bytes:
+    """The bytes of the component "steps", packed once for all who look at the same."""
+    key = f"{report.spec.digest}-{len(report.frames)}-{map_record.method}"
+    return _trace_buffer(key, view_names, start, report, map_record)
+
+
+@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
+def _trace_buffer(
+    key: str, view_names: tuple[str, ...], start: int | None, _report: TraceReport, _map: MapRecord
 ) -> bytes:
-    return stage.pack(_report, _map, view_names=view_names, start=start, attacker=attacker)
+    return steps.pack(_report, _map, view_names=view_names, start=start)
+
+
+def excerpt(spec: SweepSpec) -> SweepReport | None:
+    """What the Gallery shows of a sweep, kept longer than the sweep itself; None until it has run."""
+    try:
+        return _excerpt(spec)
+    except LookupError:
+        return None
+
+
+@st.cache_resource(max_entries=EXCERPTS, show_spinner=False)
+def _excerpt(spec: SweepSpec) -> SweepReport:
+    job = jobs().get(spec.digest)
+    if job is None or job.state != "done":
+        raise LookupError("The sweep has not run.")
+    return gallery.excerpt(job.latest)
+
+
+def sheet(report: SweepReport, name: str, view_names: tuple[str, ...], order: str, count: int) -> bytes:
+    """The bytes of the component "sheet", packed once for all who look at the same."""
+    return _sheet(report.spec, name, view_names, order, count, report)
+
+
+@st.cache_resource(max_entries=SHEETS, show_spinner=False)
+def _sheet(
+    spec: SweepSpec, name: str, view_names: tuple[str, ...], order: str, count: int, _report: SweepReport
+) -> bytes:
+    return gallery.pack(_report, name, view_names, order, count)
+
+
+def choice_buffer(spec: SweepSpec, chosen: tuple[int, ...]) -> bytes:
+    """The bytes of the component "strip": the clean samples of a sweep, those that are ``chosen`` marked."""
+    return steps.pack_choice(clean(spec), chosen)
+
+
+@st.cache_data(ttl=5, max_entries=BUFFERS, show_spinner=False)
+def theorem(spec: TheoremSpec) -> TheoremReport | None:
+    """The kept measurement of Theorem 4.2, None where it has to be made; looked at again, as a job may make it."""
+    return lab().kept_theorem(spec)
+
+
+def ask_for_theorem(spec: TheoremSpec, owner: str, title: str) -> JobView:
+    """Queue the measurement, which is then kept."""
+    the_lab = lab()
+    return jobs().submit(
+        f"theorem-{spec.digest}",
+        lambda: the_lab.theorem(spec),
+        owner=owner,
+        title=title,
+        noun="measurement",
+        progress=lambda report: report.progress,
+    )
+
+
+@st.cache_resource(max_entries=BUFFERS, show_spinner="Attacking a few samples …")
+def glimpse(specs: tuple[SweepSpec, ...], view_names: tuple[str, ...], start: float) -> bytes:
+    """The glimpse's bytes. Of a handful of samples, so that a sweep costs less than the clean frame of a page."""
+    reports = [list(lab().sweep(spec))[-1] for spec in specs]
+    many = replace(specs[0], attack=replace(specs[0].attack, samples=NAMING, seed=0))
+    return glimpses.pack(reports, subject=clean(many).subject, view_names=view_names, start=start)

@@ -25,11 +25,9 @@ def submit(spec: SweepSpec) -> None:
 
 def run_if_linked(spec: SweepSpec) -> None:
     """A link that names a position ε shows that position: run the sweep at once, the first time."""
-    if st.session_state.get("_linked") is None:
-        st.session_state["_linked"] = address.position() is not None
-        if st.session_state["_linked"]:
-            submit(spec)
-            st.rerun()
+    if address.is_linked():
+        submit(spec)
+        st.rerun()
 
 
 def run_button(spec: SweepSpec) -> None:

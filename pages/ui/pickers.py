@@ -1,5 +1,6 @@
 """The choices: data set and model for all pages, the attack for the page that attacks. All are in the address."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,21 +28,28 @@ class Target:
     attacker: CheckpointCard | None
 
 
-def target() -> Target | None:
-    """Pick data set and model in the sidebar; None where there is no checkpoint to pick."""
+def target(*, pick_model: bool = True) -> Target | None:
+    """Pick data set and model in the sidebar; None where there is no checkpoint to pick.
+
+    A page that shows several models leaves ``pick_model`` out; its target is then the undefended one.
+    """
     cards, lab = cache.cards(), cache.lab()
     if not cards:
         return None
     facts = {name: lab.dataset_facts(name) for name in dict.fromkeys(card.dataset for card in cards)}
     dataset = _pick_dataset(facts)
-    names = [card.name for card in cards if card.dataset == dataset]
-    address.check_options("model", names, words.model_name, "the model")
-    usual = names.index(MODEL) if MODEL in names else 0
-    name = st.selectbox("Model", names, usual, format_func=words.model_name, key="model", bind="query-params")
     of_dataset = {card.name: card for card in cards if card.dataset == dataset}
-    card = of_dataset.get(name, of_dataset[names[usual]])
-    st.caption(f"{facts[card.dataset].sentence} {_card_sentence(card)}")
+    usual = MODEL if MODEL in of_dataset else next(iter(of_dataset))
+    name = _pick_model(list(of_dataset), usual) if pick_model else usual
+    card = of_dataset.get(name, of_dataset[usual])
+    st.caption(f"{facts[card.dataset].sentence} {_card_sentence(card) if pick_model else ''}")
     return Target(card, facts[card.dataset], lab.attacker(card.dataset, card.name))
+
+
+def _pick_model(names: list[str], usual: str) -> str:
+    address.check_options("model", names, words.model_name, "the model")
+    index = names.index(usual)
+    return st.selectbox("Model", names, index, format_func=words.model_name, key="model", bind="query-params")
 
 
 def _pick_dataset(facts: dict[str, Any]) -> str:
@@ -65,25 +73,25 @@ def _pick_dataset(facts: dict[str, Any]) -> str:
 
 def _card_sentence(card: CheckpointCard) -> str:
     scores = card.scores.get("held_out", {})
-    accuracy = f", ACC {scores['accuracy']:.2f} on the held-out half" if "accuracy" in scores else ""
+    accuracy = f", ACC {scores['accuracy']:.2f} on {card.held_out_samples:,} held out" if "accuracy" in scores else ""
     return f"Trained on {card.samples:,} samples{accuracy}."
 
 
-def sweep(chosen: Target) -> tuple[SweepSpec, str, DeltaGenerator]:
+def sweep(chosen: Target, attacks: Sequence[str] | None = None) -> tuple[SweepSpec, str, DeltaGenerator]:
     """Pick the attack, its budget and its samples; also the map's method, and a place for the button that runs it.
 
-    Raises LabError for choices that do not go together.
+    ``attacks`` are the choices, those of the target unless given. Raises LabError for choices that do not go together.
     """
-    attack = _pick_attack(chosen.card)
+    attack = pick_attack(attacks or cache.lab().attacks(chosen.card.dataset, chosen.card.name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        epsilon = _pick_epsilon(chosen.facts)
+        epsilon = pick_epsilon(chosen.facts)
         samples = _pick_samples(chosen.facts)
-        seed = _pick_number("Seed", "seed", 0, SEEDS, 0, "Chooses the samples and drives the attack's randomness.")
-        method = _pick_map()
+        seed = pick_number("Seed", "seed", 0, SEEDS, 0, "Chooses the samples and drives the attack's randomness.")
+        method = pick_map()
         with st.popover("More", icon=":material/tune:"):
-            views = _pick_views(chosen.facts.view_names)
-            steps = _pick_number("Steps", "steps", 1, STEPS, 10, "Of PGD only.", disabled=attack != "pgd")
-            objective = _pick_objective(attack)
+            views = pick_views(chosen.facts.view_names)
+            steps = pick_number("Steps", "steps", 1, STEPS, 10, "Of PGD only.", disabled=attack != "pgd")
+            objective = pick_objective(attack)
         run_slot = st.container(width="content")
     spec = SweepSpec(
         attack=AttackSpec(
@@ -101,8 +109,8 @@ def sweep(chosen: Target) -> tuple[SweepSpec, str, DeltaGenerator]:
     return spec, method, run_slot
 
 
-def _pick_attack(card: CheckpointCard) -> str:
-    options = list(cache.lab().attacks(card.dataset, card.name))
+def pick_attack(options: Sequence[str]) -> str:
+    """One of the attacks, by its name in ATTACKS."""
     address.check_options("attack", options, words.attack_name, "the attack")
     usual = next(name for name in (*USUAL, options[0]) if name in options)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -121,7 +129,8 @@ def _pick_attack(card: CheckpointCard) -> str:
     return str(attack)
 
 
-def _pick_epsilon(facts: Any) -> float:
+def pick_epsilon(facts: Any) -> float:
+    """The budget, with the paper's for the data set as the usual one."""
     address.check_number("eps", LOWEST, HIGHEST, "ε max")
     value = st.number_input(
         "ε max",
@@ -146,7 +155,8 @@ def _pick_samples(facts: Any) -> int:
     return value if value in options else options[default]
 
 
-def _pick_number(label: str, key: str, low: int, high: int, default: int, note: str, *, disabled: bool = False) -> int:
+def pick_number(label: str, key: str, low: int, high: int, default: int, note: str, *, disabled: bool = False) -> int:
+    """A whole number from ``low`` to ``high``, kept under ``key``."""
     address.check_number(key, low, high, label.lower(), whole=True)
     value = st.number_input(
         label, low, high, default, key=key, bind="query-params", help=note, disabled=disabled, width=120
@@ -154,15 +164,20 @@ def _pick_number(label: str, key: str, low: int, high: int, default: int, note: 
     return min(max(int(value), low), high)
 
 
-def _pick_views(names: tuple[str, ...]) -> tuple[int, ...] | None:
+def pick_views(names: tuple[str, ...]) -> tuple[int, ...] | None:
+    """The attacked views, None for all."""
     address.check_options("views", names, str, "the attacked views")
+    before = st.session_state.get("views")
+    if before and not set(before) & set(names):  # the views of another data set
+        st.session_state["views"] = list(names)
     picked = st.pills("Attacked views", names, selection_mode="multi", default=names, key="views", bind="query-params")
     views = tuple(v for v, name in enumerate(names) if name in (picked or ()))
     return None if len(views) == len(names) else views
 
 
-def _pick_objective(attack: str) -> str:
-    options = list(cache.lab().objectives())
+def pick_objective(attack: str, *, without: tuple[str, ...] = ()) -> str:
+    """What a gradient attack makes large: one of the lab's objectives, but none of ``without``."""
+    options = [name for name in cache.lab().objectives() if name not in without]
     address.check_options("goal", options, str, "the objective")
     usual = options.index("both") if "both" in options else 0
     picked = st.selectbox(
@@ -177,7 +192,8 @@ def _pick_objective(attack: str) -> str:
     return picked if picked in options else options[usual]
 
 
-def _pick_map() -> str:
+def pick_map() -> str:
+    """How the map is made: "pca" or "umap"."""
     address.check_options("map", list(MAPS), MAPS.__getitem__, "the map")
     picked = st.segmented_control(
         "Map", list(MAPS), format_func=MAPS.__getitem__, default="pca", required=True, key="map", bind="query-params"

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.ui import address, cache, errors, jobs_bar, pickers
+from pages.ui import address, cache, errors, jobs_bar, pickers, pins
+from pages.ui.links import PAGES
 from pages.ui.pickers import Target
 
 _TARGET = "_target"
@@ -12,13 +13,15 @@ NOTHING_YET = (
 )
 
 
-def sidebar() -> None:
-    """Draw the sidebar; what is picked there is :func:`target`'s."""
+def sidebar(page: str) -> None:
+    """Draw the sidebar of a page in PAGES; what is picked there is :func:`target`'s."""
     st.logo("assets/logo.svg", size="large", icon_image="assets/icon.svg")
     address.arrive()
+    pins.pinned()  # so that what the address pins wrongly is said on top
     st.session_state[_TARGET] = None
     with st.sidebar, errors.shown("sidebar"):
-        st.session_state[_TARGET] = pickers.target()
+        if PAGES[page].picks:
+            st.session_state[_TARGET] = pickers.target(pick_model="model" in PAGES[page].picks)
         _problems()
         jobs_bar.queue()
 

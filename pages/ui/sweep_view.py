@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from core.figures import curves, words
+from core.figures import report as html_report
+from core.figures import sheet, sheet_files, words
 from core.records import SweepReport, SweepSpec
-from pages.ui import address, cache, components, errors, jobs_bar
+from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pins
 from pages.ui.pickers import Target
 
+MOVING = 8  # samples of the animation
 TICK = 0.4  # seconds between two looks at a running sweep
 FITTING = "UMAP is being fitted, 10 to 40 seconds for a model's first; the map shows PCA meanwhile."
 
@@ -20,7 +22,7 @@ def show(spec: SweepSpec, chosen: Target, method: str) -> None:
     busy = _busy(spec, method)
     st.fragment(_show, run_every=TICK if busy else None)(spec, chosen, method, busy)
     if job is not None and not job.active and job.latest is not None and len(job.latest.frames) > 1:
-        _after(job.latest, words.attacker_sentence(chosen.attacker))
+        _after(job.latest, _opening(chosen))
 
 
 def _busy(spec: SweepSpec, method: str) -> bool:
@@ -43,18 +45,22 @@ def _show(spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
         report = _report(spec, job)
         map_record = cache.map_of(report, method)
         _status(spec, job, waits_for_map=map_record is None)
-        attacker = words.attacker_sentence(chosen.attacker)
-        components.stage(
-            cache.buffer(
-                report,
-                map_record or cache.pca(report),
-                tuple(chosen.facts.view_names),
-                address.position(),
-                attacker,
-            )
-        )
+        buffer = cache.buffer(report, map_record or cache.pca(report), _opening(chosen))
+        components.stage(buffer, lambda: _watch(spec))
         if was_busy and not _busy(spec, method):
             st.rerun()
+
+
+def _opening(chosen: Target) -> cache.Opening:
+    attacker = words.attacker_sentence(chosen.attacker)
+    return cache.Opening(tuple(chosen.facts.view_names), address.position(), address.selection(), attacker)
+
+
+def _watch(spec: SweepSpec) -> None:
+    """Go to the page that shows one sample step by step, with the same attack where it has steps."""
+    attack = spec.attack
+    choices = {"sample": [components.watched()], "eps": attack.epsilon, "seed": attack.seed, "n": attack.samples}
+    links.go("steps", None, choices)
 
 
 def _status(spec: SweepSpec, job: cache.JobView | None, *, waits_for_map: bool) -> None:
@@ -75,26 +81,40 @@ def _status(spec: SweepSpec, job: cache.JobView | None, *, waits_for_map: bool) 
         st.caption(f"{how} after {job.seconds:.1f} s: {frames} of {spec.points - 1} values of ε.{fitting}")
 
 
-def _after(report: SweepReport, attacker: str) -> None:
-    """The curves of all scores, and the numbers to take home."""
-    st.subheader("Scores over ε", anchor=False)
-    measures = list(curves.MEASURES)
-    pairs = measures[:2], measures[2:]
-    for column, pair in zip(st.columns(2), pairs, strict=True):
-        with column:
-            st.plotly_chart(
-                curves.sweep_curves(report, pair, legend=pair is pairs[0]),
-                key=f"curves-{pair[0]}",
-                config={"displaylogo": False},
-                alt=f"{' and '.join(pair)} over ε. {words.verdict(report, report.frames[-1])}",
-            )
+def _after(report: SweepReport, opening: cache.Opening) -> None:
+    """What can be taken home of a sweep, and how it compares with others."""
     attack = report.spec.attack
-    st.download_button(
-        "Scores as CSV",
-        words.sweep_csv(report, attacker),
-        file_name=f"{attack.dataset}-{attack.model}-{attack.attack}-{attack.epsilon:g}-seed{attack.seed}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key="csv",
+    name = f"{attack.dataset}-{attack.model}-{attack.attack}-{attack.epsilon:g}-seed{attack.seed}"
+    with st.container(horizontal=True):
+        pins.button(report.spec)
+        downloads.button("Report", "html", name, lambda: _file(report, opening))
+        downloads.button("Animation", "gif", name, lambda: _animation(report, opening))
+        downloads.button("Scores", "csv", name, lambda: words.sweep_csv(report, opening.attacker))
+    pins.show(report.spec)
+
+
+def _file(report: SweepReport, opening: cache.Opening) -> str:
+    """The stage as one HTML file that opens without a network."""
+    attack = report.spec.attack
+    return html_report.page(
+        cache.buffer(report, cache.pca(report), opening),
+        name="stage",
+        script=components.script("stage"),
+        style=components.style("stage"),
+        title=f"{words.attack_name(attack.attack)} on {words.model_name(attack.model)}, {attack.dataset}",
+        leads=(words.protocol(report.spec, report.subject.card_digest, opening.attacker),),
+    )
+
+
+def _animation(report: SweepReport, opening: cache.Opening) -> bytes:
+    """The pictures that move first, over ε."""
+    rows = sheet.chosen(report, "moved", MOVING)
+    title = f"{words.attack_name(report.spec.attack.attack)} on {words.model_name(report.spec.attack.model)}"
+    return sheet_files.animation(
+        report,
+        opening.view_names,
+        samples=rows,
+        title=title,
+        shown=f"the {len(rows)} samples that move first",
+        attacker=opening.attacker,
     )

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ def run_to_the_end(page) -> None:
     if button.is_enabled():
         button.click()
     page.wait_for_selector(f".stage[data-frames='{POINTS}']")
-    page.wait_for_selector(".st-key-csv")
+    page.wait_for_selector(".st-key-save-scores-csv")
 
 
 def parameters(page) -> dict[str, str]:
@@ -46,8 +47,7 @@ def test_an_attack_grows_on_the_screen(open_page):
     page.wait_for_selector(f".stage[data-frames='{POINTS}']")
     assert verdict(page).startswith("At ε = 0.30, GAN moved")
     assert page.locator(".card.moved").count() > 0
-    page.wait_for_selector(".st-key-csv")
-    page.wait_for_selector(".js-plotly-plot")
+    page.wait_for_selector(".st-key-save-scores-csv")
     page.wait_for_function("location.search.includes('at=0.3')")
 
 
@@ -148,6 +148,118 @@ def test_a_cell_of_the_matrix_filters_the_pictures(open_page):
     assert page.locator(".card:visible").count() == 48
 
 
+def test_a_flow_between_clusters_chooses_in_every_figure(open_page):
+    page = open_page("?seed=102&at=0.3")
+    run_to_the_end(page)
+    band = page.locator(".flow .band:not(.stays)").first
+    size, _, rest = band.get_attribute("aria-label").partition(" samples from cluster ")
+    band.focus()  # its middle may lie under another band
+    page.keyboard.press("Enter")
+    assert page.locator(".chips b").inner_text() == f"{size} of 256"
+    start, _, end = rest.partition(" to ")
+    assert page.locator(".chip").inner_text().startswith(f"{start} → {end}")
+    page.wait_for_function("location.search.includes('sel=flow.')")
+    page.wait_for_function(f"{STAGE}.querySelectorAll('.card:not([hidden])').length === {min(int(size), 48)}")
+    for card in page.locator(".card:visible").all():
+        label = card.get_attribute("aria-label")
+        assert f"cluster {start}, now {end}" in label
+
+
+def test_a_lasso_on_the_map_chooses_and_is_kept_in_the_link(open_page):
+    page = open_page("?seed=102&at=0.3")
+    run_to_the_end(page)
+    page.wait_for_timeout(500)
+    box = page.locator(".map > canvas").bounding_box()
+    x, y, width, height = box["x"], box["y"], box["width"], box["height"]
+    page.mouse.move(x + 4, y + 4)
+    page.mouse.down()
+    for across, down in ((0.6, 0.02), (0.6, 0.98), (0.02, 0.98)):
+        page.mouse.move(x + width * across, y + height * down, steps=3)
+    page.mouse.up()
+    count = page.locator(".chips b").inner_text()
+    assert 0 < int(count.split(" ")[0]) < 256
+    page.wait_for_function("location.search.includes('sel=lasso.')")
+    other = open_page(page.evaluate("location.search"))
+    other.wait_for_selector(f".stage[data-frames='{POINTS}']")
+    assert other.locator(".chips b").inner_text() == count
+    other.locator(".chip").click()
+    assert other.locator(".chips").is_hidden()
+    other.wait_for_function("!location.search.includes('sel=')")
+
+
+def test_pictures_can_be_put_in_the_order_in_which_they_move(open_page):
+    page = open_page("?seed=102&at=0.3")
+    run_to_the_end(page)
+
+    def moments():
+        said = page.locator(".card .when").all_inner_texts()
+        return [float(text.removeprefix("moves at ")) if text.startswith("moves") else 9.0 for text in said]
+
+    assert moments() == sorted(moments())
+    page.locator(".pictures select").select_option("last")
+    moved = [moment for moment in moments() if moment < 9]
+    assert moved == sorted(moved, reverse=True)
+    page.locator(".pictures select").select_option("drawn")
+    assert moments() != sorted(moments())
+
+
+def test_the_matrix_is_worked_by_keys(open_page):
+    page = open_page("?seed=102&at=0.3")
+    run_to_the_end(page)
+    page.locator(".panel.before td").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert page.locator(".chip").inner_text().startswith("label 1 in cluster 1, clean")
+    page.keyboard.press("Enter")
+    assert page.locator(".chips").is_hidden()
+
+
+@pytest.mark.parametrize(
+    ("panel", "kind", "start"),
+    [
+        ("mapping", "PNG", b"\x89PNG"),
+        ("pictures", "PNG", b"\x89PNG"),
+        ("flow", "SVG", b"<svg"),
+        ("flow", "PNG", b"\x89PNG"),
+        ("curve", "SVG", b"<svg"),
+        ("after", "SVG", b"<svg"),
+        ("after", "CSV", b",0,1,2,3,4,5,6,7,8,9\n0,"),
+        ("scoring", "CSV", b",ACC,ACC re-matched,NMI"),
+    ],
+)
+def test_every_figure_can_be_taken_home(open_page, panel, kind, start, tmp_path):
+    page = open_page("?seed=102&at=0.3")
+    run_to_the_end(page)
+    with page.expect_download() as download:
+        page.locator(f".panel.{panel} .exports button", has_text=kind).click()
+    assert download.value.suggested_filename.startswith(f"noisy_digits-cl_mvc-gan-seed102-{panel}-at-0.30")
+    content = Path(download.value.path()).read_bytes()
+    assert content.startswith(start)
+    assert len(content) > 60
+
+
+def test_the_report_opens_without_a_server(open_page, chromium, tmp_path):
+    page = open_page("?seed=102&at=0.3")
+    run_to_the_end(page)
+    with page.expect_download() as download:
+        page.locator(".st-key-save-report-html button").first.click()
+    path = tmp_path / "report.html"
+    download.value.save_as(path)
+    complaints = []
+    report = chromium.new_page(offline=True)
+    report.on("pageerror", lambda error: complaints.append(str(error)))
+    report.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    report.goto(path.as_uri())
+    report.wait_for_selector(f".stage[data-frames='{POINTS}']")
+    assert verdict(report) == verdict(page)
+    report.locator("input[type=range]").focus()
+    report.keyboard.press("ArrowLeft")
+    assert verdict(report).startswith("At ε = 0.275")
+    assert complaints == []
+    report.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_follows_the_theme(open_page, scheme):
     page = open_page("?seed=101", scheme=scheme)
@@ -168,8 +280,8 @@ def test_fits_every_width(open_page, width):
 def test_the_components_never_write_html():
     from pages.ui.components import ASSETS
 
-    for script in (ASSETS / "stage").glob("*.js"):
-        text = script.read_text()
+    for script in ASSETS.rglob("*.js"):
+        text = script.read_text(encoding="utf-8")
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
 
 

@@ -1,15 +1,22 @@
-// The buffer of core/figures/stage.py, the colours of the page, and small helpers. All text goes through textContent.
+// Buffers of core/figures/buffer.py, the colours of the page, and small helpers. All text goes through textContent.
 
 const ARRAY_TYPES = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array };
 
-function decode(bytes) {
+// A header with its arrays by their names.
+function unpack(bytes) {
   const buffer = bytes.slice().buffer; // a copy starts at an aligned offset
   const length = new DataView(buffer).getUint32(0, true);
-  const scene = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  for (const [name, { dtype, shape, offset }] of Object.entries(scene.arrays)) {
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  for (const [name, { dtype, shape, offset }] of Object.entries(header.arrays)) {
     const size = shape.reduce((product, n) => product * n, 1);
-    scene[name] = new ARRAY_TYPES[dtype](buffer, 4 + length + offset, size);
+    header[name] = new ARRAY_TYPES[dtype](buffer, 4 + length + offset, size);
   }
+  return header;
+}
+
+// The buffer of core/figures/stage.py.
+function decode(bytes) {
+  const scene = unpack(bytes);
   scene.frames = scene.verdicts.length;
   scene.n = scene.labels.length;
   scene.rank = new Map(scene.shown.map((sample, place) => [sample, place]));
@@ -35,6 +42,15 @@ function el(tag, attributes = {}, ...children) {
     else node.setAttribute(name, value);
   }
   node.append(...children);
+  return node;
+}
+
+// A titled part of a component; `tools` takes its small buttons.
+function createPanel(parent, title, kind) {
+  const tools = el("span", { class: "tools" });
+  const node = el("section", { class: `panel ${kind}` }, el("div", { class: "title" }, el("h3", {}, title), tools));
+  node.tools = tools;
+  parent.append(node);
   return node;
 }
 

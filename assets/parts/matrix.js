@@ -17,18 +17,21 @@ function createScores(panel) {
     setText(protocol, scene.protocol);
     setText(command, scene.command);
   }
-  return { paint };
+  return { paint, table };
 }
 
 function createMatrix(panel, stage, after) {
   const table = el("table", { class: "matrix" });
   panel.append(el("div", { class: "scroll" }, table), el("p", { class: "note" }, "Rows: labels. Columns: clusters, in the order of the labels they match (∅: none)."));
-  let scene, cells = [], built = "";
+  let scene, cells = [], built = "", last = null;
 
   function cell(label, cluster) {
     const node = el("td");
     if (scene.matched[cluster] === label) node.className = "diagonal";
-    node.onclick = () => stage.filter({ label, cluster, after });
+    node.onclick = () => stage.filter({ kind: "cell", now: after, label, cluster });
+    node.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); node.onclick(); } };
+    node.onfocus = () => { last.tabIndex = -1; node.tabIndex = 0; last = node; };
+    node.tabIndex = -1;
     return node;
   }
 
@@ -45,13 +48,23 @@ function createMatrix(panel, stage, after) {
     table.classList.toggle("dense", scene.classes.length > DENSE);
     table.setAttribute("aria-label", `Labels by clusters, ${after ? "at this ε" : "clean"}`);
     cells = scene.classes.map((_, label) => scene.columns.map((cluster) => cell(label, cluster)));
+    last = cells[0][0];
+    last.tabIndex = 0;
     const head = el("tr", {}, el("th", { class: "corner" }, ""),
       ...scene.columns.map((k) => el("th", { scope: "col" }, el("span", {}, scene.clusters[k]))));
     table.replaceChildren(el("thead", {}, head), el("tbody", {}, ...scene.classes.map((name, label) =>
       el("tr", {}, el("th", { scope: "row" }, name), ...cells[label]))));
   }
 
-  function paint(frame, filter) {
+  // Arrows walk over the cells, Enter picks one.
+  table.onkeydown = (event) => {
+    const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
+    const row = step ? cells.findIndex((row) => row.includes(last)) : -1;
+    const next = row < 0 ? null : cells[row + step[0]]?.[cells[row].indexOf(last) + step[1]];
+    if (next) { event.preventDefault(); next.focus(); }
+  };
+
+  function paint(frame) {
     const wide = scene.clusters.length;
     scene.classes.forEach((_, label) => {
       const at = (frame * scene.classes.length + label) * wide;
@@ -63,11 +76,10 @@ function createMatrix(panel, stage, after) {
         setText(node, count ? String(count) : "");
         node.style.setProperty("--share", `${Math.round(100 * Math.sqrt(share))}%`);
         node.classList.toggle("strong", share > 0.3);
-        node.classList.toggle("picked", Boolean(filter) && filter.after === after
-          && filter.label === label && filter.cluster === cluster);
+        node.classList.toggle("picked", stage.selection.has({ kind: "cell", now: after, label, cluster }));
         node.title = `label ${scene.classes[label]}, cluster ${scene.clusters[cluster]}: ${count} of ${sum}`;
       });
     });
   }
-  return { build, paint };
+  return { build, paint, table };
 }

@@ -2,8 +2,7 @@
 
 const GLIDE = 140; // milliseconds a point takes to its new place
 const PAD = 14;
-const MOST_NAMES = 20; // more would hide the points; pointing at one tells its cluster
-const ABOVE = 15; // pixels from the middle of a cluster up to its name
+const THUMB = 22; // pixels of a picture in place of a dot
 const REACH = 14; // pixels within which the pointer catches a point
 
 function createMap(panel, stage) {
@@ -12,9 +11,11 @@ function createMap(panel, stage) {
   const legend = el("p", { class: "legend" });
   const note = el("p", { class: "note" });
   const frameBox = el("div", { class: "map" }, canvas, tip);
-  panel.append(el("p", { class: "key" }, "● stayed, ◆ moved, with the trail from its clean place"), frameBox, legend, note);
+  const thumbs = el("button", { type: "button", "aria-pressed": "false", title: "Show the clean pictures instead of dots" }, "Pictures");
+  panel.tools?.append(thumbs);
+  panel.append(el("p", { class: "key" }, "● stayed, ◆ moved, with the trail from its clean place. Drag around points to select them."), frameBox, legend, note);
   let scene, colors, context, backdrop, now, from, to, width, height;
-  let began = 0, request = 0, frame = 0, chosen = null;
+  let began = 0, request = 0, frame = 0, chosen = null, loop = null, sprites = [];
 
   const px = (v) => PAD + (v / 65535) * (width - 2 * PAD);
   const py = (v) => height - PAD - (v / 65535) * (height - 2 * PAD);
@@ -39,6 +40,12 @@ function createMap(panel, stage) {
   }
 
   function mark(c, sample, x, y, moved) {
+    if (sprites.length) {
+      c.drawImage(sprites[sample], x - THUMB / 2, y - THUMB / 2, THUMB, THUMB);
+      c.strokeStyle = c.fillStyle;
+      c.lineWidth = moved ? 3 : 1.5;
+      return c.strokeRect(x - THUMB / 2, y - THUMB / 2, THUMB, THUMB);
+    }
     c.beginPath();
     if (moved) { c.moveTo(x, y - 6); c.lineTo(x + 6, y); c.lineTo(x, y + 6); c.lineTo(x - 6, y); c.closePath(); }
     else c.arc(x, y, 4, 0, 2 * Math.PI);
@@ -72,30 +79,20 @@ function createMap(panel, stage) {
       mark(c, i, px(now[2 * i]), py(now[2 * i + 1]), hasMoved(scene, frame, i));
     }
     c.globalAlpha = 1;
-    drawNames(c);
+    drawNames(c, scene, colors, { px, py, width });
     for (const i of new Set([stage.selected, stage.hovered])) if (i !== null) highlight(c, i);
+    if (loop) drawLoop(c);
   }
 
-  function drawNames(c) {
-    if (scene.names.length > MOST_NAMES) return;
-    c.font = `700 15px ${colors.font}`;
-    c.textAlign = "center";
-    c.textBaseline = "middle";
-    c.lineJoin = "round";
-    c.lineWidth = 4;
-    c.strokeStyle = colors.background;
-    c.fillStyle = colors.text;
-    const taken = [];
-    for (const [k, x, y] of [...scene.names].sort((a, b) => b[2] - a[2])) {
-      const half = c.measureText(scene.clusters[k]).width / 2 + 3;
-      const at = Math.max(half, Math.min(width - half, px(x)));
-      const clash = (t) => Math.abs(t.at - at) < t.half + half && Math.abs(t.down - down) < 16;
-      let down = Math.max(10, py(y) - ABOVE);
-      while (taken.some(clash)) down += 4;
-      taken.push({ at, half, down });
-      c.strokeText(scene.clusters[k], at, down);
-      c.fillText(scene.clusters[k], at, down);
-    }
+  function drawLoop(c) {
+    c.strokeStyle = colors.text;
+    c.lineWidth = 1.5;
+    c.setLineDash([5, 4]);
+    c.beginPath();
+    loop.forEach(([x, y]) => c.lineTo(x, y));
+    c.closePath();
+    c.stroke();
+    c.setLineDash([]);
   }
 
   // The whole path of one sample, every ε so far, and a ring at its place.
@@ -147,9 +144,57 @@ function createMap(panel, stage) {
     return best;
   }
 
-  canvas.onpointermove = (event) => stage.hover(nearest(event));
+  // Rows of the samples inside the loop, by the even-odd rule.
+  function inside() {
+    const rows = [];
+    for (let i = 0; i < scene.n; i++) {
+      const [x, y] = [px(now[2 * i]), py(now[2 * i + 1])];
+      let within = false;
+      for (let a = 0, b = loop.length - 1; a < loop.length; b = a++) {
+        const [[xa, ya], [xb, yb]] = [loop[a], loop[b]];
+        if ((ya > y) !== (yb > y) && x < ((xb - xa) * (y - ya)) / (yb - ya) + xa) within = !within;
+      }
+      if (within) rows.push(i);
+    }
+    return rows;
+  }
+
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  canvas.onpointerdown = (event) => {
+    if (!stage.lasso || event.button !== 0) return;
+    canvas.setPointerCapture(event.pointerId);
+    loop = [at(event)];
+  };
+  canvas.onpointermove = (event) => {
+    if (!loop) return stage.hover(nearest(event));
+    loop.push(at(event));
+    if (loop.length > 3) { stage.hover(null); draw(); }
+  };
+  canvas.onpointerup = (event) => {
+    const drawn = loop;
+    const reach = drawn ? Math.max(...drawn.map(([x, y]) => Math.hypot(x - drawn[0][0], y - drawn[0][1]))) : 0;
+    if (reach > REACH) {
+      const rows = inside();
+      loop = null;
+      if (rows.length) stage.lasso(rows);
+    } else {
+      loop = null;
+      const sample = nearest(event);
+      if (sample !== null || stage.selected !== null) stage.select(sample);
+    }
+    draw();
+  };
+  canvas.onpointercancel = () => { loop = null; draw(); };
   canvas.onpointerleave = () => stage.hover(null);
-  canvas.onclick = (event) => stage.select(nearest(event));
+  thumbs.onclick = () => {
+    const on = thumbs.getAttribute("aria-pressed") !== "true";
+    thumbs.setAttribute("aria-pressed", String(on));
+    sprites = on ? Array.from({ length: scene.n }, (_, i) => thumb(scene, i)) : [];
+    draw();
+  };
   const watcher = new ResizeObserver(resize);
   watcher.observe(canvas);
 
@@ -163,14 +208,16 @@ function createMap(panel, stage) {
   }
 
   function build(nextScene, nextColors) {
+    if (sprites.length && scene !== nextScene) sprites = Array.from({ length: nextScene.n }, (_, i) => thumb(nextScene, i));
     [scene, colors] = [nextScene, nextColors];
+    thumbs.hidden = !scene.thumbs;
     note.textContent = `Grey: other clean samples. ${scene.map}.`;
     const swatch = (k) => el("span", {}, el("i", { style: `background:${clusterColor(scene, k)}` }), scene.clusters[k]);
     legend.replaceChildren("Cluster ", ...scene.columns.slice(0, 12).map(swatch), scene.columns.length > 12 ? "…" : "");
     resize();
   }
 
-  return { build, go, redraw: draw, tell, destroy: () => { watcher.disconnect(); cancelAnimationFrame(request); } };
+  return { build, go, redraw: draw, tell, canvas, destroy: () => { watcher.disconnect(); cancelAnimationFrame(request); } };
 }
 
 function tipContent(scene, frame, sample) {
@@ -191,19 +238,4 @@ function tipContent(scene, frame, sample) {
   nodes.push(el("b", {}, before === after ? `cluster ${before}` : `${before} → ${after}`));
   nodes.push(el("span", {}, `label ${scene.classes[scene.labels[sample]]}, confidence ${sure} %, sample ${scene.index[sample]}`));
   return nodes;
-}
-
-// The clean first view of a sample whose full pictures were not sent.
-function thumb(scene, sample) {
-  const [channels, height, width] = scene.shapes[0];
-  const image = new ImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
-  const size = width * height;
-  for (let at = 0; at < size; at++) {
-    const value = (c) => scene.thumbs[sample * channels * size + c * size + at];
-    pixels[at] = channels === 1 ? GREY[value(0)] : pack32([value(0), value(1), value(2)]);
-  }
-  const canvas = el("canvas", { width, height, class: "thumb" });
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas;
 }

@@ -1,19 +1,13 @@
-// ACC over ε: the attack with both matchings, its controls, and where we are.
+// A score over ε: the attack (ACC with both matchings), its controls, and where we are.
 
-const SVG = "http://www.w3.org/2000/svg";
 const SHAPES = { attack: "●", rematched: "○", noise: "■", untrained_generator: "▲" };
 
-function svg(tag, attributes, text) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
-  return node;
-}
-
 function createCurve(panel, stage) {
-  const picture = svg("svg", { role: "img", "aria-label": "Accuracy over ε, the attack beside its controls" });
+  const picture = svg("svg", { role: "img" });
   const key = el("p", { class: "legend" });
-  panel.append(picture, key);
+  const choice = el("div", { class: "choice", role: "group", "aria-label": "Score" });
+  panel.append(choice, picture, key);
+  let measure = "ACC", shown = 0;
   const [left, right, top, bottom] = [34, 10, 8, 34];
   let scene, colors, width, height, cursor;
   const x = (f) => left + (f / (scene.total - 1)) * (width - left - right);
@@ -50,10 +44,26 @@ function createCurve(panel, stage) {
     height = Math.max(190, Math.min(320, width * 0.72));
     picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     cursor = svg("line", { class: "cursor", y1: top, y2: height - bottom });
-    picture.replaceChildren(...axes(), cursor, ...[...scene.lines].reverse().flatMap(line));
+    const lines = scene.lines.filter(({ values }) => values[measure]).map((line) => ({ ...line, values: line.values[measure] }));
+    picture.setAttribute("aria-label", `${measure} over ε, the attack beside its controls`);
+    picture.replaceChildren(...axes(), cursor, ...[...lines].reverse().flatMap(line));
+    choose();
     const names = { attack: `${scene.attack}`, rematched: `${scene.attack}, re-matched` };
-    key.replaceChildren(...scene.lines.map(({ role, name }) => el("span", { style: `--c:${roleColor(colors, role)}` },
+    key.replaceChildren(...lines.map(({ role, name }) => el("span", { style: `--c:${roleColor(colors, role)}` },
       el("em", {}, SHAPES[role] ?? "●"), names[role] ?? name.replace(/_/g, " "))));
+  }
+
+  function choose() {
+    choice.replaceChildren(...Object.keys(scene.lines[0].values).map((name) => {
+      const button = el("button", { type: "button", "aria-pressed": String(name === measure) }, name);
+      button.onclick = () => {
+        measure = name;
+        build(scene, colors);
+        paint(shown);
+        [...choice.children].find((other) => other.textContent === name).focus();
+      };
+      return button;
+    }));
   }
 
   picture.onclick = (event) => {
@@ -63,8 +73,9 @@ function createCurve(panel, stage) {
   };
 
   function paint(frame) {
+    shown = frame;
     cursor.setAttribute("x1", x(frame));
     cursor.setAttribute("x2", x(frame));
   }
-  return { build, paint };
+  return { build, paint, drawing: picture };
 }

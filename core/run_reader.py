@@ -1,0 +1,140 @@
+"""Run folders read from outside, by whoever watches: the page, after a restart too.
+
+What a folder holds says :mod:`core.runs`; ``process.json`` names a process that has been started and has yet to take
+the lock.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from core.errors import LabError
+from core.files import read_limited
+from core.locks import Process, holder
+from core.records import CheckpointCard, EpochLog, TrainSpec
+from core.training_records import RunRecord, RunState
+from core.workload import progress
+
+SPEC, EVENTS, CARD, FAILURE, PROCESS = "spec.json", "events.jsonl", "card.json", "failure.txt", "process.json"
+LARGEST = 64 * 2**20  # bytes of a file that is read
+REPLACE, RECIPE = "replace", "recipe"  # beside the fields of the spec
+
+
+def run_names(folder: Path) -> list[str]:
+    """The runs below ``folder``, newest start first."""
+    paths = [path for path in folder.glob(f"*/{SPEC}") if not path.parent.is_symlink()]
+    return [path.parent.name for path in sorted(paths, key=_modified, reverse=True)]
+
+
+def read_run(path: Path) -> RunRecord | None:
+    """A run as its folder shows it, None where the folder holds none that can be read."""
+    try:
+        words = json.loads(read_limited(path / SPEC, LARGEST))
+        spec = TrainSpec(**{field.name: words[field.name] for field in fields(TrainSpec)})
+        recipe = words.get(RECIPE) or {}
+        trials, logs = _logs(path / "trials"), _logs(path)
+        share = progress(recipe, trials, logs)
+    except (LabError, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError):
+        return None
+    error = _text(path / FAILURE)
+    state: RunState = "failed" if error else "stopped"
+    if running(path) is not None:
+        state, error = "running", ""
+    elif _is_finished(path, logs):
+        state, error = "finished", ""
+    share = 1.0 if state == "finished" else share
+    seconds = sum(log.seconds for log in (*trials, *logs))
+    return RunRecord(
+        id=path.name,
+        spec=spec,
+        replace=bool(words.get(REPLACE)),
+        recipe=recipe,
+        state=state,
+        position=0,
+        trials=trials,
+        logs=logs,
+        progress=share,
+        seconds=seconds,
+        seconds_left=seconds / share * (1 - share) if share else None,
+        card=_card(path) if state == "finished" else None,
+        error=error,
+        started=_modified(path / SPEC) / 1e9,
+        bytes=sum(map(_size, path.rglob("*"))),
+    )
+
+
+def running(path: Path) -> Process | None:
+    """The process that trains in a run folder, or has been started to; None if there is none."""
+    at_work = holder(path)
+    if at_work is not None:
+        return at_work
+    try:
+        words = json.loads(_text(path / PROCESS))
+        started = Process(int(words["pid"]), str(words["birth"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+    return started if started.alive else None
+
+
+def _is_finished(path: Path, logs: tuple[EpochLog, ...]) -> bool:
+    """Whether its checkpoint was published; of runs from before there was a card, whether every seed is through."""
+    if (path / CARD).is_file():
+        return True
+    if not logs or (path / FAILURE).is_file():
+        return False
+    last = logs[-1]
+    through = (last.run, last.epoch) == (last.runs, last.epochs)
+    return through and (path / f"result-{last.run - 1}.safetensors").is_file()
+
+
+def _card(path: Path) -> CheckpointCard | None:
+    try:
+        values = json.loads(_text(path / CARD))
+        shapes = tuple((int(c), int(h), int(w)) for c, h, w in values.pop("view_shapes"))
+        return CheckpointCard(view_shapes=shapes, **values)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _logs(path: Path) -> tuple[EpochLog, ...]:
+    events = path / EVENTS
+    return _unchanged_logs(events, _modified(events), _size(events))
+
+
+@lru_cache(maxsize=256)
+def _unchanged_logs(path: Path, modified: int, size: int) -> tuple[EpochLog, ...]:
+    """The epochs in a file, read again only when its time or size is another one."""
+    return tuple(_parsed(_text(path)))
+
+
+def _parsed(text: str) -> Iterator[EpochLog]:
+    for line in text.splitlines():
+        try:
+            values: dict[str, Any] = json.loads(line)
+            yield EpochLog(**values)
+        except (ValueError, TypeError):
+            continue
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_limited(path, LARGEST).decode("utf-8", "replace").strip()
+    except LabError:
+        return ""
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0

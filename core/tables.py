@@ -1,0 +1,351 @@
+"""The paper's tables with ours beside them: from cards, stored sweeps and what is published. Nothing is computed here.
+
+A cell without a number of ours says why, and which command or which sweep would make it. What the paper prints stands
+beside it only where it is of the same data; a stand-in shows it without a difference.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+
+from core.data.facts import DatasetFacts
+from core.errors import LabError
+from core.published import TABLE_1, TABLE_2, TABLE_3, TABLE_3_EPSILONS
+from core.records import AttackScores, AttackSpec, CheckpointCard, Scores, SweepScores, SweepSpec
+
+MODELS = ("eamc", "simvc", "comvc", "multi_vae", "aecoddc", "infoddc", "sem", "cl_mvc", "ar_dmvc", "ar_dmvc_am")
+STANDS_FOR = {"synthetic_people": "regdb", "noisy_digits": "noisy_mnist", "patched_digits": "patched_mnist"}
+DATASETS = (
+    "regdb",
+    "synthetic_people",
+    "noisy_fashion",
+    "noisy_mnist",
+    "patched_mnist",
+    "noisy_digits",
+    "patched_digits",
+)
+DATASETS_3 = ("noisy_mnist", "patched_mnist", "noisy_digits", "patched_digits")
+BEFORE, AFTER = "clean", "gan"
+CONTROLS = ("noise", "untrained_generator", "pgd")  # what stands beside every "after"; PGD is another attack
+METRICS = {"accuracy": "ACC", "nmi": "NMI", "ari": "ARI"}
+AGREES = 0.05  # the largest difference from the paper's one run that counts as agreement
+SAMPLES = 256  # of a sweep, as on the pages that attack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Scores of ours, and all that they depend on beside the checkpoint."""
+
+    state: str  # "clean", or the attack
+    frozen: Scores
+    rematched: Scores  # the accuracy is NaN where a card does not have it
+    epsilon: float
+    samples: int  # of the held-out part
+    seed: int  # of the samples and of the attack's randomness
+    spec: SweepSpec | None  # the sweep it is from; None for a card's
+
+    def value(self, metric: str, matching: str) -> float:
+        """A metric of METRICS with the matching "frozen" or "rematched"."""
+        return float(getattr(self.frozen if matching == "frozen" else self.rematched, metric))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of numbers: a data set in one state, or a model of Table 2."""
+
+    key: str
+    dataset: str  # empty in Table 2
+    title: str  # of the data set
+    state: str
+    epsilon: float
+    half: int = 0  # samples in the training half of the data set
+    stands_for: str = ""  # title of the paper's data set, where this is another one
+
+    @property
+    def control(self) -> bool:
+        """Whether the paper has no such numbers."""
+        return self.state in CONTROLS
+
+    def is_small(self, card: CheckpointCard | None) -> bool:
+        """Whether the checkpoint was trained on less than the training half."""
+        return card is not None and card.samples < self.half
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What there is to know of one number."""
+
+    ours: Result | None = None
+    paper: Scores | None = None  # NaN for a metric that is not printed
+    card: CheckpointCard | None = None
+    attacker: CheckpointCard | None = None
+    missing: str = ""  # why there is none of ours
+    remedy: str = ""  # the command that makes the checkpoint it needs
+    sweeps: tuple[SweepSpec, ...] = ()  # that show it, the most telling first
+    run: SweepSpec | None = None  # the quickest of them, to be run where none has been
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultTable:
+    """A table of the paper, ours beside it."""
+
+    name: str
+    protocol: str
+    rows: tuple[str, ...]
+    columns: tuple[Column, ...]
+    cells: Mapping[tuple[str, str], Cell]  # by row and key of a column
+    metrics: tuple[str, ...]  # names in METRICS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where a table's numbers come from. ``stored`` looks up a sweep by spec, weights and attacker's weights."""
+
+    models: tuple[CheckpointCard, ...]
+    attackers: tuple[CheckpointCard, ...]
+    facts: Mapping[str, DatasetFacts]
+    stored: Callable[[SweepSpec, str, str | None], SweepScores | None]
+
+    def model(self, dataset: str, model: str, protocol: str) -> CheckpointCard | None:
+        """A model's checkpoint by that protocol."""
+        name = model if protocol == "lab" else f"{model}.{protocol}"
+        return next((card for card in self.models if (card.dataset, card.name) == (dataset, name)), None)
+
+    def attacker(self, card: CheckpointCard) -> CheckpointCard | None:
+        """The attacker that was trained against exactly these weights."""
+        return next((other for other in self.attackers if other.target_sha256 == card.sha256), None)
+
+
+def make_table(name: str, sources: Sources, protocol: str = "lab") -> ResultTable:
+    """A table of TABLES. Raises :class:`LabError` for another name."""
+    if name not in TABLES:
+        raise LabError(f"There is no table {name!r}. Choose one of {', '.join(TABLES)}.")
+    return TABLES[name](sources, protocol)
+
+
+def difference(cell: Cell, column: Column, metric: str, matching: str) -> float | None:
+    """Ours less the paper's at the two decimals that it prints, None where they cannot be compared."""
+    if cell.ours is None or cell.paper is None or column.stands_for:
+        return None
+    change = round(cell.ours.value(metric, matching), 2) - float(getattr(cell.paper, metric))
+    return None if math.isnan(change) else round(change, 2)
+
+
+def agreement(change: float | None) -> str:
+    """ "agrees", "higher" or "lower" than the paper; empty for no difference to speak of."""
+    if change is None:
+        return ""
+    return "agrees" if abs(change) <= AGREES else "higher" if change > 0 else "lower"
+
+
+def gan_sweep(card: CheckpointCard, attacker: CheckpointCard, facts: DatasetFacts, *, points: int = 13) -> SweepSpec:
+    """The GAN attack up to the paper's ε, as the Attack page runs it first."""
+    return _sweep(card, "gan", facts, points, target_mode=str(attacker.recipe.get("target_mode", "eval")))
+
+
+def _sweep(card: CheckpointCard, attack: str, facts: DatasetFacts, points: int, target_mode: str = "eval") -> SweepSpec:
+    samples = min(SAMPLES, facts.samples // 2)
+    return SweepSpec(
+        attack=AttackSpec(
+            dataset=card.dataset,
+            model=card.name,
+            attack=attack,
+            epsilon=facts.epsilon,
+            samples=samples,
+            target_mode=target_mode,
+        ),
+        points=points,
+    )
+
+
+def _column(sources: Sources, dataset: str, state: str, epsilon: float) -> Column:
+    facts, paper = sources.facts[dataset], STANDS_FOR.get(dataset)
+    return Column(
+        key=f"{dataset}/{state if state != AFTER else f'{epsilon:g}'}",
+        dataset=dataset,
+        title=facts.title,
+        state=state,
+        epsilon=epsilon,
+        half=facts.samples // 2,
+        stands_for=sources.facts[paper].title if paper else "",
+    )
+
+
+def _table_1(sources: Sources, protocol: str) -> ResultTable:
+    """Before and after the GAN attack at the paper's ε, controls beside every after."""
+    columns = tuple(
+        _column(sources, dataset, state, 0.0 if state == BEFORE else sources.facts[dataset].epsilon)
+        for dataset in DATASETS
+        for state in (BEFORE, AFTER, *CONTROLS)
+    )
+    cells = {(row, column.key): _cell_1(sources, protocol, row, column) for row in MODELS for column in columns}
+    return ResultTable(
+        name="table_1", protocol=protocol, rows=MODELS, columns=columns, cells=cells, metrics=tuple(METRICS)
+    )
+
+
+def _cell_1(sources: Sources, protocol: str, model: str, column: Column) -> Cell:
+    published = TABLE_1.get((model, _paper_dataset(column)))
+    cell = Cell()
+    if published is not None and not column.control:
+        cell = Cell(paper=Scores(*(published.before if column.state == BEFORE else published.after)))
+    return _fill(sources, protocol, model, column, cell)
+
+
+def _paper_dataset(column: Column) -> str:
+    return STANDS_FOR.get(column.dataset, column.dataset)
+
+
+def _table_3(sources: Sources, protocol: str) -> ResultTable:
+    """ACC under the GAN attack at three ε."""
+    columns = tuple(_column(sources, dataset, AFTER, epsilon) for dataset in DATASETS_3 for epsilon in TABLE_3_EPSILONS)
+    cells = {}
+    for row in MODELS:
+        for column in columns:
+            printed = TABLE_3.get((row, _paper_dataset(column)))
+            place = TABLE_3_EPSILONS.index(column.epsilon)
+            paper = None if printed is None else Scores(printed[place], math.nan, math.nan)
+            cells[row, column.key] = _fill(sources, protocol, row, column, Cell(paper=paper))
+    return ResultTable(
+        name="table_3", protocol=protocol, rows=MODELS, columns=columns, cells=cells, metrics=("accuracy",)
+    )
+
+
+def contradiction(model: str, column: Column) -> tuple[float, float] | None:
+    """What the paper's Tables 1 and 3 print for the same ACC, if that is not the same."""
+    first, third = TABLE_1.get((model, _paper_dataset(column))), TABLE_3.get((model, _paper_dataset(column)))
+    if first is None or third is None or column.state != AFTER or column.epsilon != TABLE_3_EPSILONS[-1]:
+        return None
+    return None if first.after[0] == third[-1] else (first.after[0], third[-1])
+
+
+def _table_2(sources: Sources, protocol: str) -> ResultTable:
+    """Transfer of robustness: five classes to train on, five others to attack."""
+    models = ("ar_dmvc", "ar_dmvc_am")
+    columns = tuple(Column(key=model, dataset="", title="", state=AFTER, epsilon=math.nan) for model in models)
+    why = "Training on five of the ten classes is not built yet, so no model of ours belongs here."
+    cells, rows = {}, []
+    for transfer in TABLE_2:
+        names = (
+            f"{sources.facts[name].title} {classes}" for name, classes in (transfer.trained_on, transfer.scored_on)
+        )
+        rows.append(" → ".join(names).replace("-", "–"))
+        for model in models:
+            accuracy, nmi = getattr(transfer, model)
+            cells[rows[-1], model] = Cell(paper=Scores(accuracy, nmi, math.nan), missing=why)
+    return ResultTable(
+        name="table_2", protocol=protocol, rows=tuple(rows), columns=columns, cells=cells, metrics=("accuracy", "nmi")
+    )
+
+
+TABLES: dict[str, Callable[[Sources, str], ResultTable]] = {
+    "table_1": _table_1,
+    "table_2": _table_2,
+    "table_3": _table_3,
+}
+
+
+def _fill(sources: Sources, protocol: str, model: str, column: Column, cell: Cell) -> Cell:
+    """The cell with what there is of ours."""
+    option = "" if protocol == "lab" else f" --protocol {protocol}"
+    card = sources.model(column.dataset, model, protocol)
+    if card is None:
+        remedy = f"python -m core train {column.dataset}/{model}{option}"
+        return replace(cell, missing=_no_checkpoint(sources.facts[column.dataset]), remedy=remedy)
+    attacker = sources.attacker(card)
+    sweeps = tuple(_sweeps(column, card, attacker, sources.facts[column.dataset]))
+    run = min(sweeps, key=lambda spec: spec.points, default=None)
+    cell = replace(cell, card=card, attacker=attacker, sweeps=sweeps, run=run)
+    if column.state == BEFORE:
+        scores = Scores(**card.scores["held_out"])
+        return replace(cell, ours=_of_card(BEFORE, scores, scores, 0.0, card))
+    if not sweeps:
+        remedy = f"python -m core train {card.dataset}/{card.name}.gan{option}"
+        return replace(cell, missing="No attacker has been trained against these weights yet.", remedy=remedy)
+    ours = next(_results(sources, column, card, attacker, sweeps), None)
+    return replace(cell, ours=ours, missing="" if ours else "The sweep that shows it has not been run here yet.")
+
+
+def _no_checkpoint(facts: DatasetFacts) -> str:
+    first = f" Bring {facts.title} first, under its own licence." if facts.origin == "brought" else ""
+    return f"No checkpoint of this model on this data set has been trained yet.{first}"
+
+
+def _sweeps(
+    column: Column, card: CheckpointCard, attacker: CheckpointCard | None, facts: DatasetFacts
+) -> Iterator[SweepSpec]:
+    """The sweeps that show a column: of its attack; for the clean state and the controls, of any."""
+    if attacker is not None and column.state != "pgd":
+        yield (gan := gan_sweep(card, attacker, facts))
+        yield from _shorter(gan, column)
+    if column.state != AFTER:
+        yield (pgd := _sweep(card, "pgd", facts, 13))
+        yield replace(pgd, points=2)
+
+
+def _shorter(spec: SweepSpec, column: Column) -> Iterator[SweepSpec]:
+    """The sweep with its last ε alone, if that is the column's."""
+    if column.epsilon in (0.0, spec.attack.epsilon):
+        yield replace(spec, points=2)
+
+
+def _results(
+    sources: Sources,
+    column: Column,
+    card: CheckpointCard,
+    attacker: CheckpointCard | None,
+    sweeps: tuple[SweepSpec, ...],
+) -> Iterator[Result]:
+    """Ours for a column under attack, the best first: on all held-out samples by the card, else by a stored sweep."""
+    if attacker is not None and f"{column.state}_frozen" in attacker.scores:
+        epsilon = float(attacker.recipe["epsilon"])
+        if math.isclose(epsilon, column.epsilon):
+            frozen = attacker.scores[f"{column.state}_frozen"]
+            again = attacker.scores.get(f"{column.state}_rematched", {**frozen, "accuracy": math.nan})
+            yield _of_card(column.state, Scores(**frozen), Scores(**again), epsilon, attacker)
+    for spec in sweeps:
+        trained = attacker.sha256 if attacker is not None and spec.attack.attack == "gan" else None
+        stored = sources.stored(spec, card.sha256, trained)
+        scores = None if stored is None else _at(stored, column)
+        if scores is not None:
+            yield Result(
+                state=column.state,
+                frozen=scores.frozen,
+                rematched=scores.rematched,
+                epsilon=column.epsilon,
+                samples=spec.attack.samples,
+                seed=spec.attack.seed,
+                spec=spec,
+            )
+
+
+def _of_card(state: str, frozen: Scores, rematched: Scores, epsilon: float, card: CheckpointCard) -> Result:
+    return Result(
+        state=state,
+        frozen=frozen,
+        rematched=rematched,
+        epsilon=epsilon,
+        samples=card.held_out_samples,
+        seed=card.seed,
+        spec=None,
+    )
+
+
+def _at(stored: SweepScores, column: Column) -> AttackScores | None:
+    """The scores of the column's state at its ε, None where the sweep has no such point."""
+    rows = stored.attack if column.state == stored.spec.attack.attack else stored.controls.get(column.state, ())
+    points = zip(stored.spec.epsilons, rows, strict=False)
+    return next((scores for epsilon, scores in points if math.isclose(epsilon, column.epsilon)), None)
+
+
+def spread(card: CheckpointCard) -> tuple[float, float] | None:
+    """Mean and standard deviation of the held-out accuracy over all seeds of a checkpoint, None of fewer than two."""
+    accuracies = [run["accuracy"] for run in card.runs]
+    return (fmean(accuracies), stdev(accuracies)) if len(accuracies) > 1 else None
+
+
+def before_attack(card: CheckpointCard) -> Scores | None:
+    """What the paper prints for a checkpoint's model on its data set before the attack."""
+    published = TABLE_1.get((card.model, card.dataset))
+    return None if published is None else Scores(*published.before)

@@ -1,0 +1,64 @@
+"""How much work a training is, in epochs of plain training, read off a recipe's values as a card has them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.records import EpochLog
+
+Values = Mapping[str, Any]  # dataclasses.asdict of a Recipe or an AttackerRecipe
+
+
+def trial_runs(recipe: Values) -> int:
+    """How many seeds are trained through a defense's warm-up alone, to choose one; 0 where all are trained whole."""
+    defense = recipe.get("defense")
+    return int(recipe["runs"]) if defense and defense["warm_up_epochs"] and recipe["runs"] > 1 else 0
+
+
+def whole_runs(recipe: Values) -> int:
+    """How many seeds are trained from start to end."""
+    return 1 if trial_runs(recipe) else int(recipe.get("runs", 1))
+
+
+def epochs(recipe: Values) -> int:
+    """All epochs over all seeds, trials included."""
+    return round(_sum(recipe, adversarial=1.0))
+
+
+def work(recipe: Values) -> float:
+    """All epochs over all seeds, an adversarial one counted as the several it costs."""
+    return _sum(recipe, adversarial=_adversarial_epoch(recipe))
+
+
+def progress(recipe: Values, trials: Sequence[EpochLog], logs: Sequence[EpochLog]) -> float:
+    """The share of the work that these finished epochs are, 0 to 1; without a recipe, of the epochs."""
+    if not recipe.get("defense"):
+        return _share(logs)
+    each = _adversarial_epoch(recipe)
+    done = len(trials) + sum(1.0 if log.phase == "warm-up" else each for log in logs)
+    return min(1.0, done / work(recipe))
+
+
+def _share(logs: Sequence[EpochLog]) -> float:
+    """Seeds that are through, and what there is of the last; a seed may end before its last epoch."""
+    if not logs:
+        return 0.0
+    last = logs[-1]
+    return (last.run - 1 + last.epoch / last.epochs) / last.runs
+
+
+def _adversarial_epoch(recipe: Values) -> float:
+    """What an epoch costs that attacks every batch first: the clean and the adversarial pass, and each PGD step."""
+    defense = recipe.get("defense")
+    return 2.0 + defense["inner"]["steps"] if defense else 1.0
+
+
+def _sum(recipe: Values, *, adversarial: float) -> float:
+    if "late_epochs" in recipe:  # an attacker's
+        return float(recipe["epochs"] + recipe["late_epochs"])
+    defense = recipe["defense"]
+    if defense is None:
+        schedule = recipe["schedule"]
+        return float(recipe["runs"] * (schedule["pretraining_epochs"] + schedule["rounds"] * schedule["epochs"]))
+    hardening = adversarial * sum(stage["epochs"] for stage in defense["stages"])
+    whole = defense["warm_up_epochs"] + hardening
+    return float(trial_runs(recipe) * defense["warm_up_epochs"] + whole_runs(recipe) * whole)

@@ -1,0 +1,16 @@
+"""Tables: the tables and figures of the paper with ours beside them; what is not computed says so, and can be."""
+
+from pages.ui import address, errors, tables_figures, tables_view
+
+with errors.shown("page"):
+    tab = tables_view.pick_tab()
+    if tab in tables_view.TABLES:
+        choice = tables_view.pick(tab)
+        address.show_notices(repr(choice))
+        tables_view.show(choice)
+    elif tab == "confusion":
+        protocol, dataset = tables_figures.pick()
+        address.show_notices(f"{protocol} {dataset}")
+        tables_figures.show(protocol, dataset)
+    else:
+        tables_figures.not_computed()

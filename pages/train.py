@@ -1,0 +1,14 @@
+"""Train: say what to train and see what it will cost, start it, watch it, compare it, use it."""
+
+import streamlit as st
+
+from pages.ui import address, errors, train_form, train_view
+
+notices = st.container()
+with errors.shown("page"):
+    spec = train_form.choose()
+    if spec is not None:
+        train_form.start(spec)
+    train_view.show()
+    with notices:
+        address.show_notices("" if spec is None else spec.digest)

@@ -1,0 +1,265 @@
+"""One attack on the undefended model and on its defenses: the jobs, where they stand, the columns, the downloads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from core.figures import defense, robustness, words
+from core.records import CheckpointCard, SweepReport, SweepSpec
+from pages.ui import address, cache, components, errors, jobs_bar, links
+from pages.ui.pickers import Target
+
+TICK = 0.8  # seconds between two looks at running sweeps
+
+
+@dataclass(frozen=True)
+class Line:
+    """A column: the attack on one model, or why there is none and the command that changes it."""
+
+    model: str
+    spec: SweepSpec | None  # None where there is no such model
+    attacker: CheckpointCard | None = None
+    problem: str = ""
+    command: str = ""
+
+    @property
+    def can_run(self) -> bool:
+        """Whether the attack can run on it."""
+        return self.spec is not None and not self.problem
+
+
+def attacks(chosen: Target) -> tuple[str, ...]:
+    """The attacks that can run on at least one of the columns' models."""
+    lab, dataset = cache.lab(), chosen.card.dataset
+    models = [card.name for card in cache.cards() if card.dataset == dataset and card.name in defense.MODELS]
+    possible = [lab.attacks(dataset, model) for model in models or [chosen.card.name]]
+    return tuple(dict.fromkeys(attack for attacks in possible for attack in attacks))
+
+
+def lineup(spec: SweepSpec) -> tuple[Line, ...]:
+    """The attack of ``spec`` on the model of each column."""
+    dataset = spec.attack.dataset
+    there = {card.name for card in cache.cards() if card.dataset == dataset}
+    return tuple(_line(spec, model, model in there) for model in defense.MODELS)
+
+
+def _line(spec: SweepSpec, model: str, is_there: bool) -> Line:
+    attack, name = spec.attack, words.model_name(model)
+    train = f"python -m core train {attack.dataset}/{model}"
+    if not is_there:
+        return Line(model, None, problem=f"{name} has not been trained on this data set.", command=train)
+    own, attacker = replace(spec, attack=replace(attack, model=model)), cache.lab().attacker(attack.dataset, model)
+    if attack.attack == "gan" and attacker is None:
+        problem = f"No attacker has been trained against {name}; other attacks can run."
+        return Line(model, own, problem=problem, command=f"{train}.gan")
+    return Line(model, own, attacker)
+
+
+def run_if_linked(lines: Sequence[Line]) -> None:
+    """A link that names a position ε shows that position: run the attack at once, the first time."""
+    if address.is_linked():
+        _submit(_specs(lines))
+        st.rerun()
+
+
+def run_button(lines: Sequence[Line]) -> None:
+    """Run on all models, or Cancel while this session waits for one of them."""
+    specs = _specs(lines)
+    if not specs:
+        return
+    waiting = [spec for spec in (*specs, *_stronger(lines)) if _is_mine(spec)]
+    if waiting:
+        st.button("Cancel", icon=":material/stop:", key="cancel", on_click=_cancel, args=(waiting,))
+        return
+    done = all(_is_done(spec) for spec in specs)
+    st.button(
+        f"Run on all {len(specs)}" if len(specs) > 1 else "Run attack",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="run",
+        on_click=_submit,
+        args=(specs,),
+        disabled=done,
+        help="This attack has been run on every model that is there; change a choice to run another." if done else None,
+    )
+
+
+def show(lines: Sequence[Line], spec: SweepSpec, chosen: Target, method: str) -> None:
+    """Everything below the controls. Looks again by itself while there is work for it."""
+    if method != "pca" and not any(_is_active(own) for own in _specs(lines)):
+        missing = [report for report in _reports(lines).values() if cache.jobs().get(cache.map_key(report)) is None]
+        for report in missing:
+            cache.ask_for_map(report, jobs_bar.owner())
+        if missing:
+            st.rerun()  # so that the queue in the sidebar shows it
+    busy = _busy(lines, method)
+    st.fragment(_show, run_every=TICK if busy else None)(lines, spec, chosen, method, busy)
+
+
+def _show(lines: Sequence[Line], spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
+    with errors.shown("page"):
+        _status(lines)
+        columns = _columns(lines)
+        components.defense(
+            defense.pack(
+                spec,
+                columns,
+                {model: _stage(column, lines, chosen, method) for model, column in columns.items()},
+                problems={line.model: (line.problem, line.command) for line in lines if line.problem},
+                start=address.position(),
+            )
+        )
+        _take_along(lines, columns)
+        if was_busy and not _busy(lines, method):
+            st.rerun()
+
+
+def _stage(column: defense.Column, lines: Sequence[Line], chosen: Target, method: str) -> bytes:
+    report = column.report
+    attacker = next(line.attacker for line in lines if line.model == report.spec.attack.model)
+    map_record = cache.map_of(report, method) or cache.pca(report)
+    return cache.small_stage(report, map_record, tuple(chosen.facts.view_names), words.attacker_sentence(attacker))
+
+
+def _columns(lines: Sequence[Line]) -> dict[str, defense.Column]:
+    columns = {}
+    for line in lines:
+        if line.spec is not None:
+            kept = cache.scores(line.spec) if line.can_run else None
+            columns[line.model] = defense.Column(_report(line), kept, _harder(line) if line.can_run else None)
+    return columns
+
+
+def _report(line: Line) -> SweepReport:
+    """The newest that the column's job has, else its clean samples."""
+    assert line.spec is not None
+    job = cache.jobs().get(line.spec.digest)
+    if job is not None and job.latest is not None:
+        report: SweepReport = job.latest
+        return report
+    usable = line.spec if line.can_run else replace(line.spec, attack=replace(line.spec.attack, attack="noise"))
+    return cache.clean(usable)
+
+
+def _reports(lines: Sequence[Line]) -> dict[str, SweepReport]:
+    return {line.model: _report(line) for line in lines if line.spec is not None}
+
+
+def _harder(line: Line) -> robustness.Result | None:
+    """What is known of the stronger attack on a column's model."""
+    strongest = None if line.spec is None else robustness.stronger(line.spec)
+    if strongest is None:
+        return None
+    kept, job = cache.scores(strongest), cache.jobs().get(strongest.digest)
+    return kept if kept is not None or job is None else job.latest
+
+
+def _status(lines: Sequence[Line]) -> None:
+    """One line a column, so that nothing below it jumps; failures take the room they need."""
+    jobs = {spec.digest: cache.jobs().get(spec.digest) for spec in (*_specs(lines), *_stronger(lines))}
+    for job in jobs.values():
+        if job is not None and job.state == "failed":
+            st.error(f"{job.title}: {job.error}", icon=":material/error:")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for line in lines:
+            st.caption(f"**{words.model_name(line.model)}**: {_state(line)}", width="content")
+        _check(lines)
+
+
+def _state(line: Line) -> str:
+    if line.spec is None:
+        return "not trained"
+    if not line.can_run:
+        return "clean samples only"
+    strongest = robustness.stronger(line.spec)
+    for spec, what in ((line.spec, ""), (strongest, "stronger attack, ")):
+        job = None if spec is None else cache.jobs().get(spec.digest)
+        if job is not None and job.active:
+            return f":material/hourglass_top: {what}{jobs_bar.progress_text(job)}"
+    job = cache.jobs().get(line.spec.digest)
+    if job is None:
+        return "scores of an earlier run" if cache.scores(line.spec) else "clean samples"
+    frames = 0 if job.latest is None else len(job.latest.frames) - 1
+    how = {"done": "finished", "cancelled": "cancelled"}.get(job.state, job.state)
+    return f"{how}, {frames} of {line.spec.points - 1} values of ε in {job.seconds:.0f} s"
+
+
+def _check(lines: Sequence[Line]) -> None:
+    """The button that asks a stronger attack."""
+    specs = [spec for spec in _stronger(lines) if cache.scores(spec) is None and not _is_done(spec)]
+    if not specs or any(_is_active(spec) for spec in specs):
+        return
+    if st.button(
+        "Check with a stronger attack",
+        key="stronger",
+        icon=":material/gavel:",
+        type="tertiary",
+        help=f"{robustness.phrase(specs[0].attack)}, same samples, same ε. "
+        "A defense is only known to hold against what was tried.",
+    ):
+        _submit(specs)
+        st.rerun(scope="app")
+
+
+def _take_along(lines: Sequence[Line], columns: dict[str, defense.Column]) -> None:
+    """The numbers to take home, and the way to each model's own page."""
+    attacked = [column for column in columns.values() if len(column.report.frames) > 1]
+    if not attacked or any(map(_is_active, _specs(lines))):
+        return
+    attack = attacked[0].report.spec.attack
+    attackers = {line.model: words.attacker_sentence(line.attacker) for line in lines}
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.download_button(
+            "Scores of all models as CSV",
+            defense.scores_csv(attacked, attackers),
+            file_name=f"{attack.dataset}-defense-{attack.attack}-{attack.epsilon:g}-seed{attack.seed}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key="csv",
+        )
+        for column in attacked:
+            model = column.report.spec.attack.model
+            note = "The same attack in full: more pictures, flows between clusters, every score."
+            links.see("attack", f"{column.name} alone", key=f"alone-{model}", at=attack.epsilon, note=note, model=model)
+
+
+def _specs(lines: Sequence[Line]) -> list[SweepSpec]:
+    return [line.spec for line in lines if line.spec is not None and line.can_run]
+
+
+def _stronger(lines: Sequence[Line]) -> list[SweepSpec]:
+    harder = [robustness.stronger(spec) for spec in _specs(lines)]
+    return [spec for spec in harder if spec is not None]
+
+
+def _submit(specs: Sequence[SweepSpec]) -> None:
+    for spec in specs:
+        jobs_bar.submit(spec)
+
+
+def _cancel(specs: Sequence[SweepSpec]) -> None:
+    for spec in specs:
+        cache.jobs().cancel(spec.digest, owner=jobs_bar.owner())
+
+
+def _is_active(spec: SweepSpec) -> bool:
+    job = cache.jobs().get(spec.digest)
+    return job is not None and job.active
+
+
+def _is_mine(spec: SweepSpec) -> bool:
+    return _is_active(spec) and cache.jobs().owns(spec.digest, jobs_bar.owner())
+
+
+def _is_done(spec: SweepSpec) -> bool:
+    job = cache.jobs().get(spec.digest)
+    return job is not None and job.state == "done"
+
+
+def _busy(lines: Sequence[Line], method: str) -> bool:
+    maps = [] if method == "pca" else [cache.map_key(report) for report in _reports(lines).values()]
+    jobs = [cache.jobs().get(key) for key in maps]
+    sweeps = [*_specs(lines), *_stronger(lines)]
+    return any(map(_is_active, sweeps)) or any(job is not None and job.active for job in jobs)

@@ -1,0 +1,98 @@
+"""The pages and the ways between them: a link takes the choices along, so that the other page opens ready."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import address
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """A page in the navigation; ``picks`` are the sidebar's choices that it reads."""
+
+    section: str
+    title: str
+    icon: str
+    help: str
+    picks: tuple[str, ...] = ()
+
+
+PAGES = {
+    "attack": PageFacts(
+        "Lab",
+        "Attack",
+        ":material/bolt:",
+        "Attack a clustering model and scrub the budget ε: pictures, map, matrices and scores follow.",
+        ("data", "model"),
+    ),
+    "defense": PageFacts(
+        "Lab",
+        "Defense",
+        ":material/shield:",
+        "The same attack on an undefended and on two defended models, side by side.",
+        ("data",),
+    ),
+    "steps": PageFacts(
+        "Lab",
+        "Steps",
+        ":material/footprint:",
+        "One sample on its way through PGD: where it crosses into another cluster.",
+        ("data", "model"),
+    ),
+    "gallery": PageFacts(
+        "Lab",
+        "Gallery",
+        ":material/grid_on:",
+        "Clean, noisy and adversarial pictures of every model, as in Appendix A.7 of the paper.",
+        ("data",),
+    ),
+    "tables": PageFacts(
+        "Papers",
+        "Tables",
+        ":material/table_chart:",
+        "The paper's tables, ours beside theirs, each number with evidence.",
+    ),
+    "train": PageFacts(
+        "Make",
+        "Train",
+        ":material/model_training:",
+        "Start, watch, stop and compare trainings of models and attackers.",
+    ),
+    "your_data": PageFacts(
+        "Make",
+        "Your data",
+        ":material/draw:",
+        "Draw or upload your own pictures, see their clusters, attack them.",
+        ("data", "model"),
+    ),
+    "guide": PageFacts(
+        "Guide", "Guide", ":material/menu_book:", "The ideas, with and without formulas, each bound to a live control."
+    ),
+}
+
+
+def see(page: str, label: str, *, key: str, at: float | None = None, note: str | None = None, **choices: Any) -> None:
+    """A link to ``page`` (a name in PAGES) with its controls set.
+
+    ``choices`` are values by widget key: data, model, attack, eps, n, seed, map, views, steps, goal. With ``at``, the
+    position ε, the page runs at once what it shows.
+    """
+    st.button(
+        label,
+        key=f"see-{key}",
+        icon=PAGES[page].icon,
+        type="tertiary",
+        help=note,
+        on_click=go,
+        args=(page, at, choices),
+    )
+
+
+def go(page: str, at: float | None, choices: dict[str, Any]) -> None:
+    """Open ``page`` with its controls set; call from a widget's callback."""
+    for key, value in choices.items():
+        st.session_state[key] = value
+    address.ask_for(at)
+    st.switch_page(f"pages/{page}.py")

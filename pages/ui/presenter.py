@@ -1,0 +1,84 @@
+"""Presenter mode: larger letters, controls put away, and the lecture's script stepped by arrow keys.
+
+The address says ``present=1`` and, once the script is stepped, ``step``.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from pages.ui import address, links
+
+SCRIPT = Path(__file__).parents[2] / "assets" / "guide" / "lecture.json"
+LARGER = "<style>html { font-size: 19px; } [class*='st-key-stage'], [class*='st-key-defense'] { zoom: 1.12; }</style>"
+_ON, _STEP = "_presenting", "_lecture_step"
+
+
+@cache
+def script() -> list[dict[str, Any]]:
+    """The steps of the lecture: title, say, notes, page, choices, at, minutes."""
+    steps: list[dict[str, Any]] = json.loads(SCRIPT.read_text(encoding="utf-8"))
+    return steps
+
+
+def is_on() -> bool:
+    """Whether this session presents; at first as the address says. Usable before the sidebar is drawn."""
+    if _ON not in st.session_state:
+        st.session_state[_ON] = st.query_params.get("present") == "1"
+        step = st.query_params.get("step", "")
+        usable = step.isdecimal() and 1 <= int(step) <= len(script())
+        st.session_state[_STEP] = int(step) - 1 if usable else None
+    return bool(st.session_state[_ON])
+
+
+def start() -> None:
+    """Begin the lecture at its first step; call from a widget's callback."""
+    st.session_state[_ON] = True
+    _go(0)
+
+
+def stop() -> None:
+    """Leave presenter mode; call from a widget's callback."""
+    st.session_state[_ON] = False
+    st.session_state[_STEP] = None
+    for name in ("present", "step"):
+        st.query_params.pop(name, None)
+
+
+def controls() -> DeltaGenerator:
+    """Where a page's controls go: put away while presenting."""
+    return st.expander("Controls", icon=":material/tune:") if is_on() else st.container()
+
+
+def bar() -> None:
+    """The step on top of the page, with its buttons; → and ← step. Draws nothing unless this session presents."""
+    if not is_on():
+        return
+    st.html(LARGER)
+    address.remember("present", "1")
+    at: int | None = st.session_state.get(_STEP)
+    last = len(script()) - 1
+    with st.container(horizontal=True, vertical_alignment="center", key="presenter"):
+        st.button("Back", icon=":material/arrow_back:", key="present-back", shortcut="Left", disabled=not at,
+                  on_click=_go, args=((at or 0) - 1,))  # fmt: skip
+        st.button("Next", icon=":material/arrow_forward:", key="present-next", shortcut="Right", type="primary",
+                  disabled=at == last, on_click=_go, args=(0 if at is None else at + 1,))  # fmt: skip
+        if at is None:
+            st.markdown("**Presenting.** → starts the ten-minute lecture of the guide.", width="stretch")
+        else:
+            step = script()[at]
+            address.remember("step", str(at + 1))
+            st.markdown(f"**{at + 1}/{last + 1} {step['title']}.** {step['say']}", width="stretch")
+            with st.popover("Notes", icon=":material/sticky_note_2:"):
+                st.markdown(f"{step['notes']}\n\nAbout {step['minutes']:g} min.")
+        st.button("Leave", icon=":material/close:", key="present-leave", type="tertiary", on_click=stop)
+
+
+def _go(step: int) -> None:
+    st.session_state[_STEP] = step
+    chosen = script()[step]
+    links.go(chosen["page"], chosen["at"], chosen["choices"])

@@ -1,0 +1,105 @@
+"""The figures of the paper that belong to its tables: confusion matrices of all models, and what is not computed."""
+
+import streamlit as st
+
+from core.figures import matrices, table_words, words
+from core.tables import AFTER, MODELS, Cell, Column, ResultTable
+from pages.ui import address, cache, errors, tables_evidence, tables_view
+
+USUAL = "noisy_mnist"  # the paper's
+TICK = 1.0  # seconds between two looks at running sweeps
+WIDTH = 470  # pixels of a model's two matrices
+
+
+def pick() -> tuple[str, str]:
+    """Pick the protocol and a data set that has checkpoints."""
+    protocol = tables_view.pick_protocol()
+    lab = cache.lab()
+    names = list(dict.fromkeys(card.dataset for card in cache.cards()))
+    titles = {name: lab.dataset_facts(name).title for name in names} or {USUAL: lab.dataset_facts(USUAL).title}
+    usual = USUAL if USUAL in titles else next(iter(titles))
+    address.check_options("figures", list(titles), titles.__getitem__, "the data set")
+    picked = st.segmented_control(
+        "Data set",
+        list(titles),
+        format_func=titles.__getitem__,
+        default=usual,
+        required=True,
+        key="figures",
+        bind="query-params",
+        help="The paper shows NoisyMNIST.",
+    )
+    return protocol, picked if picked in titles else usual
+
+
+def show(protocol: str, dataset: str) -> None:
+    """Confusion matrices of every model, before and after the GAN attack at the paper's ε."""
+    busy = bool(_running(cache.table("table_1", protocol), dataset))
+    st.fragment(_show, run_every=TICK if busy else None)(protocol, dataset, busy)
+
+
+def _show(protocol: str, dataset: str, was_busy: bool) -> None:
+    with errors.shown("page"):
+        table = cache.table("table_1", protocol)
+        running = _running(table, dataset)
+        if was_busy != bool(running):
+            st.rerun()
+        column = _after(table, dataset)
+        st.caption(table_words.figures_note(column))
+        waiting = [cell.run for cell in _cells(table, dataset) if cell.run and cache.confusion(cell.sweeps) is None]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if running:
+                keys = (running,)
+                st.button("Cancel", icon=":material/stop:", key="figures-stop", on_click=tables_view.cancel, args=keys)
+            elif waiting:
+                st.button(
+                    f"Compute {len(waiting)} missing pair{'s'[: len(waiting) != 1]} of matrices",
+                    icon=":material/play_arrow:",
+                    type="primary",
+                    key="compute-figures",
+                    on_click=tables_view.run,
+                    args=(waiting,),
+                )
+        with st.container(horizontal=True, gap="large"):
+            for model in MODELS:
+                with st.container(width=WIDTH):
+                    _model(model, column, table.cells[model, column.key])
+
+
+def _model(model: str, column: Column, cell: Cell) -> None:
+    st.markdown(table_words.figure_title(model, cell))
+    record = cache.confusion(cell.sweeps)
+    if record is not None:
+        facts = cache.lab().dataset_facts(column.dataset)
+        st.plotly_chart(
+            matrices.before_and_after(record, facts.class_names),
+            key=f"confusion-{model}",
+            config={"displaylogo": False},
+            alt=f"{words.model_name(model)}. {matrices.spoken(record)}",
+        )
+    elif cell.run is not None:
+        st.caption("Not computed yet.")
+        tables_evidence.compute(cell, "Compute", model)
+    else:
+        st.caption(cell.missing)
+        st.code(cell.remedy, language=None, wrap_lines=True)
+
+
+def _after(table: ResultTable, dataset: str) -> Column:
+    return next(column for column in table.columns if (column.dataset, column.state) == (dataset, AFTER))
+
+
+def _cells(table: ResultTable, dataset: str) -> list[Cell]:
+    column = _after(table, dataset)
+    return [table.cells[model, column.key] for model in table.rows]
+
+
+def _running(table: ResultTable, dataset: str) -> list[str]:
+    shown = {spec.digest for cell in _cells(table, dataset) for spec in cell.sweeps}
+    return [job.key for job in cache.jobs().active() if job.key in shown]
+
+
+def not_computed() -> None:
+    """What Figures 4 and 6 to 8 show, and why ours are not here yet."""
+    st.info("Not computed yet: our curves for these figures.", icon=":material/pending:")
+    st.markdown(table_words.WEIGHT_FIGURES)

@@ -1,0 +1,234 @@
+"""A table of the paper on the screen: its choices, the table, what is still to be computed, the downloads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.figures import table_text, table_words, tables
+from core.records import SweepSpec
+from core.tables import METRICS, SAMPLES, Column, ResultTable
+from pages.ui import address, cache, components, errors, jobs_bar, tables_evidence
+
+TICK = 1.0  # seconds between two looks at running sweeps
+TABLES = ("table_1", "table_2", "table_3")
+TABS = {
+    "table_1": "Table 1",
+    "table_2": "Table 2",
+    "table_3": "Table 3",
+    "confusion": "Figures 3 and 5",
+    "weights": "Figures 4, 6–8",
+}
+PAPERS = ("regdb", "noisy_fashion", "noisy_mnist", "patched_mnist")  # shown first, RegDB by its stand-in
+CONTROLS = {"noise": "Signed noise", "untrained_generator": "Untrained generator", "pgd": "PGD"}
+MATCHINGS = {"rematched": "Re-matched", "frozen": "Frozen"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a table is shown, and how."""
+
+    table: str
+    protocol: str
+    datasets: tuple[str, ...]
+    controls: tuple[str, ...]
+    metric: str
+    matching: str
+
+
+def pick_tab() -> str:
+    """Pick a table or a group of figures; a key of TABS."""
+    address.check_options("tab", list(TABS), TABS.__getitem__, "the table")
+    picked = st.segmented_control(
+        "Table",
+        list(TABS),
+        format_func=TABS.__getitem__,
+        default="table_1",
+        required=True,
+        key="tab",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return picked if picked in TABS else "table_1"
+
+
+def pick(name: str) -> Choice:
+    """Pick data sets, controls, metric and matching of a table, as far as it has them."""
+    protocol = pick_protocol()
+    table = cache.table(name, protocol)
+    datasets = _pick_datasets(table)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        metric = _pick_one("Metric", "metric", {key: METRICS[key] for key in table.metrics})
+        matching = "rematched"
+        if datasets:
+            matching = _pick_one("Matching", "matching", MATCHINGS, MATCHING_HELP)
+        controls = _pick_controls() if any(column.control for column in table.columns) else ()
+    return Choice(name, protocol, datasets, controls, metric, matching)
+
+
+MATCHING_HELP = (
+    "Of ACC under attack. **Re-matched**: clusters are matched to labels again on the attacked samples, as the paper "
+    "does. **Frozen**: the matching of the clean samples is kept, which is stricter. NMI and ARI need none."
+)
+
+
+def pick_protocol() -> str:
+    """Whose checkpoints are shown; asked only where there are several protocols."""
+    protocols = sorted({card.protocol for card in cache.cards()}, key=["lab", "paper", "released"].index) or ["lab"]
+    if len(protocols) == 1:
+        return protocols[0]
+    return _pick_one("Protocol", "protocol", {name: name for name in protocols})
+
+
+def _pick_one(label: str, key: str, options: dict[str, str], note: str | None = None) -> str:
+    """A segmented control over the keys of ``options``; without a choice to make, its only one."""
+    first = next(iter(options))
+    if len(options) == 1:
+        return first
+    address.check_options(key, list(options), options.__getitem__, f"the {label.lower()}")
+    picked = st.segmented_control(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        default=first,
+        required=True,
+        key=key,
+        bind="query-params",
+        help=note,
+    )
+    return picked if picked in options else first
+
+
+def _pick_datasets(table: ResultTable) -> tuple[str, ...]:
+    titles = {column.dataset: column.title for column in table.columns if column.dataset}
+    if not titles:
+        return ()
+    trained = {card.dataset for card in cache.cards()}
+    usual = [name for name in titles if name in PAPERS and (name != "regdb" or name in trained)]
+    if "regdb" in titles and "regdb" not in trained:
+        usual.insert(0, "synthetic_people")
+    key = f"sets-{table.name}"
+    address.check_options(key, list(titles), titles.__getitem__, "the data sets")
+    picked = st.pills(
+        "Data sets",
+        list(titles),
+        format_func=titles.__getitem__,
+        selection_mode="multi",
+        default=usual,
+        key=key,
+        bind="query-params",
+    )
+    return tuple(name for name in titles if name in (picked or ())) or tuple(usual)
+
+
+def _pick_controls() -> tuple[str, ...]:
+    address.check_options("beside", list(CONTROLS), CONTROLS.__getitem__, "the control")
+    picked = st.pills(
+        "Beside every “after”",
+        list(CONTROLS),
+        format_func=CONTROLS.__getitem__,
+        selection_mode="multi",
+        default=["noise"],
+        key="beside",
+        bind="query-params",
+        help="At the same ε. Noise and the untrained generator are controls; PGD is another attack.",
+    )
+    return tuple(name for name in CONTROLS if name in (picked or ()))
+
+
+def show(choice: Choice) -> None:
+    """The table and, below it, the evidence of the chosen cell. Looks again by itself while sweeps run for it."""
+    table = cache.table(choice.table, choice.protocol)
+    columns = tables.chosen(table, choice.datasets, choice.controls)
+    busy = bool(_running(table, columns))
+    st.fragment(_show, run_every=TICK if busy else None)(choice, busy)
+
+
+def _show(choice: Choice, was_busy: bool) -> None:
+    with errors.shown("page"):
+        table = cache.table(choice.table, choice.protocol)
+        columns = tables.chosen(table, choice.datasets, choice.controls)
+        if was_busy != bool(_running(table, columns)):
+            st.rerun()
+        chosen = tables_evidence.chosen()
+        components.tables(
+            tables.screen(table, columns, choice.metric, choice.matching, chosen), tables_evidence.remember
+        )
+        st.caption("  \n".join(table_words.notes(table, columns, choice.matching)))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _compute(table, columns)
+            _downloads(table, columns, choice)
+        place = tables.find(table, chosen)
+        if place is not None:
+            tables_evidence.show(table, *place, choice.metric, choice.matching)
+
+
+def missing(table: ResultTable, columns: Sequence[Column]) -> tuple[SweepSpec, ...]:
+    """The sweeps that the shown cells without a number wait for, each once; quick ones first."""
+    cells = [table.cells[row, column.key] for row in table.rows for column in columns]
+    specs = dict.fromkeys(cell.run for cell in cells if cell.ours is None and cell.run is not None)
+    return tuple(sorted(specs, key=lambda spec: (spec.attack.attack == "pgd", spec.points)))
+
+
+def _running(table: ResultTable, columns: Sequence[Column]) -> list[str]:
+    """The keys of the running and waiting jobs that this table shows."""
+    cells = [table.cells[row, column.key] for row in table.rows for column in columns]
+    shown = {spec.digest for cell in cells for spec in (*cell.sweeps, cell.run) if spec is not None}
+    return [job.key for job in cache.jobs().active() if job.key in shown]
+
+
+def _compute(table: ResultTable, columns: Sequence[Column]) -> None:
+    specs, running = missing(table, columns), _running(table, columns)
+    if running:
+        done = [job for job in cache.jobs().active() if job.key in running]
+        st.button("Cancel", icon=":material/stop:", key="cancel-table", on_click=cancel, args=(running,))
+        st.caption(
+            f":material/hourglass_top: **{done[0].title}**: {jobs_bar.progress_text(done[0])}; "
+            f"{len(running) - 1} more wait.",
+            width="content",
+        )
+    elif specs:
+        slow = sum(spec.attack.attack == "pgd" for spec in specs)
+        st.button(
+            f"Compute {len(specs)} missing sweep{'s'[: len(specs) != 1]}",
+            icon=":material/play_arrow:",
+            key="compute-table",
+            on_click=run,
+            args=(specs,),
+            help=f"On {SAMPLES} held-out samples each, one after another; what is done is kept. Seconds for "
+            f"a GAN sweep, about a minute for PGD without a GPU ({slow} of them).",
+        )
+
+
+def run(specs: Sequence[SweepSpec]) -> None:
+    """Queue sweeps for this session; call from a widget's callback."""
+    for spec in specs:
+        jobs_bar.submit(spec)
+
+
+def cancel(keys: Sequence[str]) -> None:
+    """Give jobs up for this session; call from a widget's callback."""
+    for key in keys:
+        cache.jobs().cancel(key, owner=jobs_bar.owner())
+
+
+def _downloads(table: ResultTable, columns: Sequence[Column], choice: Choice) -> None:
+    name = f"{choice.table}-{choice.protocol}-{METRICS[choice.metric].lower()}"
+    view = (table, columns, choice.metric, choice.matching)
+    texts = {
+        "CSV": (table_text.csv_text(table, columns), "csv", "text/csv", "One line a cell: all metrics, both matchings"),
+        "Markdown": (table_text.markdown_text(*view), "md", "text/markdown", "As shown"),
+        "LaTeX": (table_text.latex_text(*view), "tex", "application/x-tex", "As shown, for booktabs"),
+    }
+    for label, (text, suffix, mime, note) in texts.items():
+        st.download_button(
+            label,
+            text,
+            file_name=f"{name}.{suffix}",
+            mime=mime,
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"table-{suffix}",
+            help=note,
+            type="tertiary",
+        )

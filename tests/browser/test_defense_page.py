@@ -1,0 +1,95 @@
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+
+POINTS = 13
+MODELS = ["cl_mvc", "ar_dmvc", "ar_dmvc_am"]
+
+
+@pytest.fixture
+def open_defense(open_page):
+    """Opens the first page, which the other tests' fixture waits for, then this one."""
+
+    def go(query: str = "", **look):
+        page = open_page(query, **look)
+        page.get_by_role("link", name="Defense").click()
+        page.wait_for_selector(".defense[data-frames]")
+        return page
+
+    return go
+
+
+def run_to_the_end(page) -> None:
+    page.locator(".st-key-run button").first.click()
+    for model in MODELS:
+        page.wait_for_selector(f".column[data-model={model}][data-frames='{POINTS}']")
+    page.wait_for_selector(".st-key-csv")
+
+
+def kept(page) -> list[str]:
+    return page.locator(".column .keeps b").all_inner_texts()
+
+
+def test_the_same_attack_meets_three_models_on_one_scrubber(open_defense):
+    page = open_defense("?seed=201&n=64")
+    assert page.locator(".column h3 >> text=AR-DMVC-AM").is_visible()
+    assert page.locator(".column .kind").first.inner_text() == "undefended"
+    run_to_the_end(page)
+    at_the_end = kept(page)
+    assert len(set(at_the_end)) > 1
+    page.locator(".defense input[type=range]").focus()
+    page.keyboard.press("Home")
+    assert kept(page) != at_the_end
+    assert "At ε = 0 nothing is changed" in page.locator(".verdict").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".verdict").inner_text().startswith("At ε = 0.025, GAN leaves ACC: CL-MVC")
+    page.wait_for_function("location.search.includes('at=0.025')")
+
+
+def test_a_stronger_attack_is_asked_and_its_answer_stands_in_every_column(open_defense):
+    page = open_defense("?seed=202&n=64")
+    run_to_the_end(page)
+    assert page.locator(".caveat").all_inner_texts() == ["Not checked against a stronger attack yet."] * 3
+    page.locator(".st-key-stronger button").first.click()
+    page.wait_for_function(
+        f"() => [...{BOARD}.querySelectorAll('.caveat')].every(p => p.textContent.includes('PGD on'))"
+    )
+    page.wait_for_selector(".st-key-run button")
+    assert page.locator(".curves .shape.stronger").count() == POINTS * 3
+
+
+def test_what_is_picked_in_one_column_is_picked_in_all(open_defense):
+    page = open_defense("?seed=201&n=64")
+    run_to_the_end(page)
+    shown = page.locator(".column").nth(0).locator(".strip .card").count()
+    page.locator(".column").nth(0).locator(".before td.diagonal").first.click()
+    chip = page.locator(".chips:visible")
+    assert "in cluster" in chip.inner_text()
+    counts = {page.locator(".column").nth(i).locator(".strip .card:visible").count() for i in range(3)}
+    assert len(counts) == 1
+    assert counts.pop() < shown
+    chip.locator(".chip").first.click()
+    assert page.locator(".column").nth(2).locator(".strip .card:visible").count() == shown
+
+
+def test_pointing_at_a_sample_marks_it_in_every_column(open_defense):
+    page = open_defense("?seed=203&n=64")
+    page.locator(".column").nth(0).locator(".strip .card").nth(1).click()
+    assert page.locator(".strip .card[aria-pressed=true]").count() == 3
+    labels = {card.get_attribute("aria-label") for card in page.locator(".strip .card[aria-pressed=true]").all()}
+    assert len({label.split(",")[0] for label in labels}) == 1
+
+
+@pytest.mark.parametrize("width", [420, 900, 1440])
+def test_fits_every_width(open_page, width):
+    page = open_page("?seed=203&n=64", width=1440)
+    page.get_by_role("link", name="Defense").click()
+    page.wait_for_selector(".defense[data-frames]")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    tops = [box["y"] for box in (column.bounding_box() for column in page.locator(".column").all())]
+    assert (len(set(tops)) == 1) == (width > 700)
+
+
+BOARD = """[...document.querySelectorAll("*")].map(e => e.shadowRoot?.querySelector(".defense")).find(Boolean)"""

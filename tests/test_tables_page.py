@@ -1,0 +1,171 @@
+import pytest
+import streamlit as st
+from conftest import PROJECT
+from fake_lab import FakeLab
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import cache
+
+SOON = 30
+
+
+@pytest.fixture
+def lab(monkeypatch):
+    fake = FakeLab()
+    monkeypatch.setattr(cache, "Lab", lambda: fake)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield fake
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture(autouse=True)
+def through_app(monkeypatch):
+    """Every run goes through app.py, as on a server that has run it once; AppTest forgets that between two runs."""
+    start = PagesManager.__init__
+
+    def started(self, *args, **options):
+        start(self, *args, **options)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", started)
+
+
+@pytest.fixture
+def open_tables(lab):
+    def go(**query: str | list[str]) -> AppTest:
+        app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON)
+        app.query_params.update(query)
+        app.switch_page("pages/tables.py").run()
+        assert not app.exception
+        return app
+
+    return go
+
+
+def texts(app: AppTest, kind: str) -> str:
+    return "\n".join(str(element.value) for element in getattr(app, kind))
+
+
+def test_table_1_opens_with_the_papers_data_sets(open_tables):
+    app = open_tables()
+    assert app.get("bidi_component")
+    assert app.pills(key="sets-table_1").value == ["synthetic_people", "noisy_fashion", "noisy_mnist", "patched_mnist"]
+    assert "Stand-ins, embedded in the lab: Synthetic people for RegDB" in texts(app, "caption")
+    assert len(app.get("download_button")) == 3
+    assert not app.error
+
+
+def test_a_cell_of_the_address_shows_its_evidence(open_tables):
+    app = open_tables(cell="cl_mvc/noisy_digits/0.3")
+    assert texts(app, "subheader") == "CL-MVC on NoisyDigits after the GAN attack, ε = 0.30"
+    assert "899 held-out samples · GAN on all views" in texts(app, "caption")
+    assert "python -m core train noisy_digits/cl_mvc" in texts(app, "code")
+    assert app.button(key="compute-cell").label == "Compute the confusion matrices"
+    assert app.button(key="see-cell-attack")
+
+
+def test_a_missing_cell_says_why_and_what_makes_it(open_tables):
+    app = open_tables(cell="sem/noisy_digits/clean")
+    assert "No checkpoint of this model on this data set has been trained yet." in texts(app, "info")
+    assert texts(app, "code") == "python -m core train noisy_digits/sem"
+
+
+def test_a_cell_that_no_table_has_shows_no_evidence(open_tables):
+    app = open_tables(cell="<script>")
+    assert not app.subheader
+    assert not app.error
+
+
+def test_the_confusion_matrices_of_a_cell_can_be_computed(open_tables):
+    app = open_tables(cell="cl_mvc/noisy_digits/0.3")
+    app.button(key="compute-cell").click().run()
+    assert cache.jobs().join(SOON)
+    app.run()
+    assert len(app.get("plotly_chart")) == 1
+    assert "256 held-out samples, seed 0" in texts(app, "caption")
+
+
+def test_what_is_missing_is_computed_and_fills_the_table(open_tables, lab):
+    app = open_tables(tab="table_3", **{"sets-table_3": ["noisy_digits"]})
+    empty = [cell for cell in lab.table("table_3").cells.values() if cell.run is not None and cell.ours is None]
+    assert empty
+    app.button(key="compute-table").click().run()
+    assert cache.jobs().join(SOON)
+    app.run()
+    table = lab.table("table_3")
+    assert all(table.cells["cl_mvc", f"noisy_digits/{epsilon}"].ours is not None for epsilon in ("0.1", "0.2", "0.3"))
+    assert "compute-table" not in [button.key for button in app.button]
+    assert not app.error
+
+
+def test_sweeps_can_be_cancelled(open_tables, lab):
+    lab.pace = 0.5
+    app = open_tables(tab="table_3", **{"sets-table_3": ["noisy_digits"]})
+    app.button(key="compute-table").click().run()
+    app.button(key="cancel-table").click().run()
+    assert not cache.jobs().active()
+
+
+def test_a_failed_sweep_says_so(open_tables, lab, monkeypatch):
+    def break_down(spec):
+        raise RuntimeError("no data")
+        yield
+
+    monkeypatch.setattr(lab, "sweep", break_down)
+    app = open_tables(cell="cl_mvc/noisy_digits/0.3")
+    app.button(key="compute-cell").click().run()
+    assert cache.jobs().join(SOON)
+    app.run()
+    assert "The attack failed: no data." in texts(app, "error")
+
+
+def test_table_2_says_that_ours_are_missing(open_tables):
+    app = open_tables(tab="table_2", cell="0/ar_dmvc")
+    assert "not built yet" in texts(app, "info")
+    assert not app.pills
+
+
+def test_every_metric_and_matching_can_be_chosen(open_tables):
+    app = open_tables()
+    for metric in ("nmi", "ari", "accuracy"):
+        app.segmented_control(key="metric").set_value(metric).run()
+        assert not app.exception
+    app.segmented_control(key="matching").set_value("frozen").run()
+    assert "the paper's is found again" in texts(app, "caption")
+
+
+def test_the_figures_are_computed_for_every_model_that_has_an_attacker(open_tables, lab):
+    models = [card for card in lab.cards() if card.dataset == "noisy_digits" and card.name == card.model]
+    assert models
+    app = open_tables(tab="confusion", figures="noisy_digits")
+    assert not app.get("plotly_chart")
+    app.button(key="compute-figures").click().run()
+    assert cache.jobs().join(SOON)
+    app.run()
+    assert len(app.get("plotly_chart")) == len(models)
+    assert "python -m core train noisy_digits/sem" in texts(app, "code")
+
+
+def test_the_figures_over_weights_say_that_they_are_not_computed(open_tables):
+    app = open_tables(tab="weights")
+    assert "Not computed yet" in texts(app, "info")
+    assert "λ = 100" in texts(app, "markdown")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"), [({"tab": "table_9"}, "the table"), ({"sets-table_1": ["cifar"]}, "the data sets")]
+)
+def test_what_the_address_asks_in_vain_is_said(open_tables, query, said):
+    app = open_tables(**query)
+    assert said in texts(app, "warning")
+    assert not app.error
+
+
+def test_without_any_checkpoint_the_papers_numbers_are_still_there(open_tables, lab, monkeypatch):
+    monkeypatch.setattr(lab, "cards", tuple)
+    for tab in ("table_1", "confusion"):
+        app = open_tables(tab=tab)
+        assert not app.error
