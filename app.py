@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import presenter, shell
-from pages.ui.links import PAGES
+from pages.ui import links, presenter, shell
 
 presenting = presenter.is_on()
 st.set_page_config(
@@ -12,11 +11,7 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state="collapsed" if presenting else 272,
 )
-sections: dict[str, list[st.Page]] = {}
-for name, facts in PAGES.items():
-    page = st.Page(f"pages/{name}.py", title=facts.title, icon=facts.icon, help=facts.help, default=name == "attack")
-    sections.setdefault(facts.section, []).append(page)
-page = st.navigation(sections)
-shell.sidebar(page.url_path or "attack")
+page = links.navigation()
+shell.sidebar(page.url_path or links.HOME)
 presenter.bar()
 page.run()

@@ -334,8 +334,10 @@ def _of_card(state: str, frozen: Scores, rematched: Scores, epsilon: float, card
 
 def _at(stored: SweepScores, column: Column) -> AttackScores | None:
     """The scores of the column's state at its ε, None where the sweep has no such point."""
-    rows = stored.attack if column.state == stored.spec.attack.attack else stored.controls.get(column.state, ())
-    points = zip(stored.spec.epsilons, rows, strict=False)
+    rows = stored.attack if column.state == stored.spec.attack.attack else stored.controls.get(column.state)
+    if rows is None:
+        return None
+    points = zip(stored.spec.epsilons, rows, strict=True)
     return next((scores for epsilon, scores in points if math.isclose(epsilon, column.epsilon)), None)
 
 

@@ -1,6 +1,6 @@
 """Attack: choose a data set, a model and an attack; watch pictures, map and clusters change with ε."""
 
-from pages.ui import address, errors, jobs_bar, pickers, presenter, shell, sweep_view
+from pages.ui import address, errors, jobs_bar, pickers, presenter, shell, sweep_view, tour
 
 chosen = shell.target()
 if chosen is not None:
@@ -12,3 +12,4 @@ if chosen is not None:
         with run_slot:
             jobs_bar.run_button(spec)
         sweep_view.show(spec, chosen, method)
+        tour.show()

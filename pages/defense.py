@@ -1,11 +1,12 @@
 """Defense: the same attack on an undefended model and on its two defenses, side by side on one ε scrubber."""
 
-from pages.ui import address, defense_view, errors, pickers, shell
+from pages.ui import address, defense_view, errors, pickers, presenter, shell
 
 chosen = shell.target()
 if chosen is not None:
     with errors.shown("page"):
-        spec, method, run_slot = pickers.sweep(chosen, defense_view.attacks(chosen))
+        with presenter.controls():
+            spec, method, run_slot = pickers.sweep(chosen, defense_view.attacks(chosen))
         address.show_notices(spec.digest)
         lines = defense_view.lineup(spec)
         defense_view.run_if_linked(lines)

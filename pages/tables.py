@@ -1,7 +1,8 @@
 """Tables: the tables and figures of the paper with ours beside them; what is not computed says so, and can be."""
 
-from pages.ui import address, errors, tables_figures, tables_view
+from pages.ui import address, errors, shell, tables_figures, tables_view
 
+shell.enter()
 with errors.shown("page"):
     tab = tables_view.pick_tab()
     if tab in tables_view.TABLES:

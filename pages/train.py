@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from pages.ui import address, errors, train_form, train_view
+from pages.ui import address, errors, shell, train_form, train_view
 
+shell.enter()
 notices = st.container()
 with errors.shown("page"):
     spec = train_form.choose()

@@ -14,8 +14,8 @@ STANDARD = sys.stdlib_module_names
 MAY_IMPORT = {
     "app": "streamlit pages",
     "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
-    "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records core.figures core.errors core.jobs core.tables "
-    "core.processes core.training_records",
+    "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
+    "core.figures core.errors core.jobs core.tables core.processes core.training_records",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
@@ -66,8 +66,8 @@ MAY_IMPORT = {
     "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
     "core.trainers core.training core.types",
     # The lab and its rooms: here tensors become records
-    "core.own_data": "numpy core.data.facts core.data.own core.data.sources core.errors core.own_files core.own_records "
-    "core.records",
+    "core.own_data": "numpy core.data.facts core.data.own core.data.sources core.errors core.own_files "
+    "core.own_records core.records",
     "core.probe": "numpy torch core.attacks core.errors core.frames core.metrics core.models.base core.own_records "
     "core.records core.types",
     "core.traces": "numpy torch core.attacks core.errors core.frames core.models.base core.records core.trace_records "
@@ -91,7 +91,15 @@ MAY_IMPORT = {
     "core.__main__": "core.commands core.errors core.recipes.base",
 }
 
-KNOW_BOTH = {"core.lab", "core.frames", "core.probe", "core.traces", "core.library", "core.checkpoint_training", "core.doctor"}
+KNOW_BOTH = {
+    "core.lab",
+    "core.frames",
+    "core.probe",
+    "core.traces",
+    "core.library",
+    "core.checkpoint_training",
+    "core.doctor",
+}
 # Records without data: a log, a card, a wish, a check of a number, names of array types.
 DATA_FREE = {"EpochLog", "CheckpointCard", "TrainSpec", "check_epsilon", "Floats", "Integers"}
 

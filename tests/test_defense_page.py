@@ -87,9 +87,10 @@ def test_run_attacks_every_model_with_the_same_choices(page, lab, monkeypatch):
 def test_the_attack_page_shows_what_was_run_here(page, lab):
     run_jobs(page, "run")
     sweeps = lab.sweeps
-    page.session_state["n"] = 64
-    page.switch_page("pages/attack.py").run()
-    assert "Finished after" in texts(page, "caption")
+    attack_page = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON)
+    attack_page.query_params["n"] = "64"
+    attack_page.run()
+    assert "Finished after" in texts(attack_page, "caption")
     assert lab.sweeps == sweeps
 
 

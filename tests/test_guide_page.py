@@ -42,7 +42,7 @@ def guide(lab):
 def opened(monkeypatch):
     """The pages that callbacks open; AppTest cannot follow them by itself."""
     pages = []
-    monkeypatch.setattr(st, "switch_page", pages.append)
+    monkeypatch.setattr(st, "switch_page", lambda page, **_: pages.append(page))
     return pages
 
 

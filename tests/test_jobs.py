@@ -247,5 +247,13 @@ def test_forgets_the_results_that_were_used_least_recently():
     assert [key for key in "abc" if queue.get(key) is not None] == ["a", "c"]
 
 
+def test_many_results_of_one_kind_push_out_none_of_another():
+    queue = JobQueue(keep=1)
+    for key, noun in (("sweep", "attack"), ("first", "trace"), ("second", "trace")):
+        queue.submit(key, lambda: iter([1]), owner="somebody", title=key, noun=noun)
+        assert queue.join(SOON)
+    assert [key for key in ("sweep", "first", "second") if queue.get(key) is not None] == ["sweep", "second"]
+
+
 def test_an_unknown_key_is_none(queue):
     assert queue.get("never") is None

@@ -146,6 +146,16 @@ def test_random_starts_are_those_of_an_attack_on_the_whole_part(held_out):
         assert torch.equal(some, every[[4, 1]])
 
 
+def test_random_starts_are_drawn_piece_by_piece_as_the_attack_draws_them(held_out, monkeypatch):
+    monkeypatch.setattr("core.traces.chunk_size", lambda mode: 32)
+    monkeypatch.setattr("core.frames.CHUNK", 32)
+    drawn, views = attacked(held_out, len(held_out), step_size=0.0)  # that stays at its start
+    starts = random_starts(held_out, draw_order(len(held_out), SEED)[[70, 3, 40]], Budget(epsilon=0.2), seed=SEED)
+    assert len(drawn) == 80
+    for start, stayed in zip(starts, views, strict=True):
+        assert torch.equal(start, stayed[[70, 3, 40]])
+
+
 def test_rows_are_found_by_the_place_in_the_whole_data_set(held_out):
     places = held_out.index[[7, 2]].tolist()
     assert find_rows(held_out, places, 160).tolist() == [7, 2]

@@ -216,7 +216,7 @@ def test_the_numbers_and_the_pictures_can_be_taken_home(lab):
 
 def test_the_same_attack_on_many_samples_is_a_click_away(lab, monkeypatch):
     gone = []
-    monkeypatch.setattr(st, "switch_page", gone.append)
+    monkeypatch.setattr(st, "switch_page", lambda page, **options: gone.append(page))
     app = open_page(state={"eps": 0.15, "views": ["original"]})
     app.button(key="see-steps-attack").click().run()
     assert gone == ["pages/attack.py"]

@@ -127,7 +127,7 @@ def test_a_training_is_started_watched_and_its_model_used(app, trainings):
 
 def test_the_new_model_is_attacked_by_a_click(app, trainings, monkeypatch):
     gone = []
-    monkeypatch.setattr(st, "switch_page", gone.append)
+    monkeypatch.setattr(st, "switch_page", lambda page, **address: gone.append(page))
     train(trainings, model="ar_dmvc_am")
     open_page(app)
     app.button(key=f"see-tr_{trainings.runs()[0].id}").click().run()

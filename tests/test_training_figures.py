@@ -45,11 +45,13 @@ def card(spec=SPEC, seeds=1, **changes):
     return replace(CheckpointCard(**values), **changes)
 
 
-def test_every_term_has_a_panel_and_every_seed_a_line():
+def test_every_term_has_a_panel_and_the_seeds_are_parted_lines():
     figure = training.term_curves(record(seeds=3))
     assert [note.text for note in figure.layout.annotations] == [training.TOTAL, "separation", "simplex"]
-    assert len(figure.data) == 3 * 3
     assert [trace.name for trace in figure.data if trace.showlegend] == ["other seeds", "seed 2"]
+    others = [trace for trace in figure.data if trace.name == "other seeds"]
+    assert len(others) == 3
+    assert list(others[0].x) == [1, 2, 3, 4, None, 1, 2, 3, 4]
 
 
 def test_the_seed_that_was_kept_stands_out():
@@ -74,8 +76,8 @@ def test_trials_and_phases_are_shown():
     phases = ("warm-up", "adversarial training, ε = 0.2")
     run = record(trials=logs(runs=2, epochs=2, phases=("warm-up",)), logs=logs(phases=phases))
     figure = training.term_curves(run)
-    assert len(figure.data) == 3 * (2 + 1)
-    assert {shape.x0 for shape in figure.layout.shapes} == {2.5}
+    assert len(figure.data) == 3 * 2
+    assert [(shape.x0, shape.xref) for shape in figure.layout.shapes] == [(2.5, "x"), (2.5, "x2"), (2.5, "x3")]
     assert training.shown_seed(run) == 0  # the first trial has the lower loss
     assert "warm-up to epoch 2, adversarial training, ε = 0.2 to epoch 4" in training_words.reading(
         run, training.phase_ends(run.logs)
@@ -108,7 +110,7 @@ def test_a_run_without_the_compared_term_has_no_points():
     ("seconds", "said"),
     [(0.2, "1 s"), (45, "45 s"), (89, "89 s"), (90, "2 min"), (3000, "50 min"), (7200, "2 h"), (12000, "3 h 20 min")],
 )
-def test_durations(seconds, said):
+def test_durations_are_written_in_words(seconds, said):
     assert training_words.duration(seconds) == said
 
 
@@ -120,7 +122,7 @@ def test_sizes(size, said):
 def test_where_a_training_stands_is_said():
     assert training_words.standing(record("waiting", position=1)) == "next in line"
     assert training_words.standing(record("waiting", position=3)) == "3 trainings are before it"
-    assert training_words.standing(record("starting", logs=())).startswith("starting")
+    assert training_words.standing(record("starting", logs=())) == "Python and the data are being read"
     assert training_words.standing(record()) == "clustering · epoch 4 of 4 · loss 1.250 · 30 s left"
     assert training_words.standing(record(seeds=2)).startswith("seed 2 of 2 · clustering")
     assert training_words.standing(record(progress=1.0, seconds_left=0.0)).endswith("scoring")

@@ -22,8 +22,8 @@ function createColumn(root, shared) {
   };
   const panels = Object.fromEntries([["pictures", "Pictures"], ["mapping", "Map"]]
     .map(([part, title]) => [part, createPanel(node, title, part)]));
-  const matrices = el("div", { class: "matrices" });
-  node.append(matrices);
+  const matrices = el("div", { class: "pair" });
+  node.append(el("div", { class: "matrices" }, matrices));
   for (const [part, title] of [["before", "Confusion, clean"], ["after", "Confusion, at this ε"]]) panels[part] = createPanel(matrices, title, part);
   const behind = el("p", { class: "note behind" }, "Clean: run the attack to see this at ε.");
   panels.pictures.append(behind);
@@ -62,6 +62,7 @@ function createColumn(root, shared) {
     selection.use(scene);
     selection.node.dataset.model = `${facts.sign} ${facts.name}`;
     map.build(scene, colors);
+    setText(panels.mapping.querySelector("h3"), `Map, ${scene.map.split(" ")[0]}`);
     before.build(scene);
     after.build(scene);
     setText(protocol, scene.protocol);

@@ -41,7 +41,7 @@ function createProbe(root) {
 
   function zoom() {
     const { canvases } = state;
-    if (!canvases.length) return;
+    if (!state.scene) return;
     const beside = state.scene.frames < 2; // clean pictures stand side by side
     const sum = (side) => canvases.reduce((total, canvas) => total + canvas[side], 0);
     const widest = beside ? sum("width") : Math.max(...canvases.map(({ width }) => width));
@@ -89,6 +89,7 @@ function createProbe(root) {
 
   scrubber.onshow = (frame) => {
     const { scene, sample } = state;
+    if (!scene) return; // it was playing when the sample was taken away
     const started = performance.now();
     state.frame = frame;
     scrubber.say(scene.verdicts[frame][sample]);

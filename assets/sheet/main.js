@@ -3,6 +3,7 @@
 
 const [LEFT, SPACE] = [112, 8]; // CSS pixels of the captions and between two pictures
 const [SMALLEST, LARGEST] = [48, 8]; // CSS pixels a picture is wide where the space allows it; times
+const PAPER = 980; // CSS pixels across a page of A4 or Letter, landscape
 const ROWS = ["clean", "noise", "adversarial"];
 const sheets = new WeakMap();
 
@@ -66,9 +67,9 @@ function createSheet(root) {
     return el("div", { class: "stripe" }, ...sheet.scene.views.map((_, view) => block(view, places, fit)));
   }
 
-  function layOut() {
-    if (!sheet.scene || !root.clientWidth) return;
-    const fit = fitSheet(sheet.scene, root.clientWidth);
+  function layOut(width) {
+    if (!sheet.scene || !width) return;
+    const fit = fitSheet(sheet.scene, width);
     const laidOut = JSON.stringify([sheet.scene.id, fit]);
     if (laidOut === sheet.laidOut) return;
     sheet.laidOut = laidOut;
@@ -76,8 +77,12 @@ function createSheet(root) {
     bands.replaceChildren(...Array.from({ length: Math.ceil(count / fit.columns) }, (_, i) => band(i * fit.columns, fit)));
     root.dataset.zoom = String(fit.zoom);
   }
-  const watcher = new ResizeObserver(layOut);
+  const onScreen = () => layOut(root.clientWidth);
+  const onPaper = () => layOut(PAPER);
+  const watcher = new ResizeObserver(onScreen);
   watcher.observe(root);
+  window.addEventListener("beforeprint", onPaper);
+  window.addEventListener("afterprint", onScreen);
 
   sheet.update = (bytes) => {
     const scene = unpack(bytes);
@@ -92,9 +97,13 @@ function createSheet(root) {
     legend.replaceChildren(
       `−${scene.reachText} `, el("span", { class: "ramp", style: `background: linear-gradient(90deg, ${scene.diverging.join(", ")})` }), ` +${scene.reachText} noise`,
       ...scene.legend.map((text) => el("span", { class: "piece" }, text)));
-    layOut();
+    onScreen();
   };
-  sheet.destroy = () => watcher.disconnect();
+  sheet.destroy = () => {
+    watcher.disconnect();
+    window.removeEventListener("beforeprint", onPaper);
+    window.removeEventListener("afterprint", onScreen);
+  };
   return sheet;
 }
 

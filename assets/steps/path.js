@@ -97,7 +97,7 @@ function createPath(panel, stage) {
   function draw() {
     if (!context) return;
     context.clearRect(0, 0, width, height);
-    drawContext(context, scene.assigned[active], scene.rivals[scene.frames - 1][active]);
+    drawContext(context, scene.assigned[active], scene.rivals[frame][active]);
     drawNames(context, scene, colors, { px, py, width });
     for (const sample of scene.index.keys()) if (sample !== active) drawWay(context, sample);
     drawWay(context, active);
@@ -116,13 +116,14 @@ function createPath(panel, stage) {
 
   function build(nextScene, nextColors) {
     [scene, colors] = [nextScene, nextColors];
+    [frame, active] = [Math.min(frame, scene.frames - 1), Math.min(active, scene.n - 1)]; // until paint says otherwise
     resize();
   }
 
   function paint(nextFrame, nextActive) {
     [frame, active] = [nextFrame, Math.min(nextActive, scene.n - 1)];
-    const [home, rival] = [scene.assigned[active], scene.rivals[scene.frames - 1][active]].map((k) => scene.clusters[k]);
-    note.textContent = `Dots: clean held-out samples, blue in cluster ${home}, orange in ${rival}, the strongest other. ${scene.map}.`;
+    const [home, rival] = [scene.assigned[active], scene.rivals[frame][active]].map((k) => scene.clusters[k]);
+    setText(note, `Dots: clean held-out samples, blue in cluster ${home}, orange in ${rival}, the strongest other now. ${scene.map}.`);
     canvas.setAttribute("aria-label", `Map with the way of sample ${scene.index[active]} from cluster ${home}`
       + `${scene.crossings[active] === null ? ", which it does not leave" : `, left at iteration ${scene.crossings[active]}`}.`);
     draw();

@@ -20,7 +20,7 @@ CONTROL = "noise"  # drawn thin beside each run
 
 
 def compare(runs: Mapping[str, SweepScores], measure: str = "ACC") -> go.Figure:
-    """A line over ε for each of the named ``runs`` and a thin one for its control; ``measure`` is a name in MEASURES."""
+    """A line over ε for each of the named ``runs``, a thin one for its control; ``measure`` is a name in MEASURES."""
     figure = go.Figure()
     for i, (name, run) in enumerate(runs.items()):
         style = theme.RUNS[i % len(theme.RUNS)]

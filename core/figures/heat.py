@@ -1,8 +1,12 @@
-"""Cells of colour with their numbers, legible on light and on dark."""
+"""Cells of light colour with dark numbers, which read the same on a light page and on a dark one."""
 
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
+
+from core.figures import theme
+
+INK, BESIDE = "#1a1f29", theme.line_styles()["noise"]["color"]  # on a cell, and on the page
 
 
 def add_cells(
@@ -14,9 +18,9 @@ def add_cells(
     largest: float,
     column: int | None = None,
 ) -> None:
-    """A heat map of ``values`` (rows, columns) from 0 to ``largest``; ``shades`` let the background through.
+    """A heat map of ``values`` (rows, columns) from 0 to ``largest``; a cell that is None has its text alone.
 
-    Numbers are annotations, because those take the text colour of the page. ``column`` is that of subplots.
+    ``shades`` is a colour scale light enough for INK. ``column`` is that of subplots.
     """
     place = {} if column is None else {"row": 1, "col": column}
     cells = go.Heatmap(
@@ -33,4 +37,5 @@ def add_cells(
     figure.add_trace(cells, **place)
     for y, row in enumerate(texts):
         for x, text in enumerate(row):
-            figure.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": 17}, **place)
+            font = {"size": 17, "color": BESIDE if values[y][x] is None else INK}
+            figure.add_annotation(x=x, y=y, text=text, showarrow=False, font=font, **place)

@@ -9,7 +9,7 @@ from core.figures.heat import add_cells
 from core.records import SweepScores
 
 COLUMNS = ("clean", "signed noise", "GAN", "PGD, both", "PGD, assignment")
-SHADES = [[0, "rgba(219, 94, 11, 0.55)"], [0.5, "rgba(128, 128, 128, 0.12)"], [1, "rgba(12, 154, 117, 0.5)"]]
+SHADES = [[0, "#f4a979"], [0.5, "#e8ecf1"], [1, "#7cc9ab"]]
 ATTACKS = ("gan", "pgd", "assignment")  # the last is PGD on the assignment
 UNKNOWN = "not run"
 
@@ -41,8 +41,12 @@ def table(values: Mapping[str, Row]) -> go.Figure:
     texts = [[UNKNOWN if value is None else f"{value:.2f}" for value in row] for row in values.values()]
     figure = go.Figure()
     add_cells(figure, list(values.values()), texts, SHADES, largest=1)
-    figure.update_xaxes(side="top", tickvals=list(range(len(COLUMNS))), ticktext=COLUMNS, showgrid=False)
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False)
+    figure.update_xaxes(
+        side="top", tickvals=list(range(len(COLUMNS))), ticktext=COLUMNS, showgrid=False, zeroline=False
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False, zeroline=False
+    )
     figure.update_layout(
         height=70 + 58 * len(names),
         margin={"l": 8, "r": 8, "t": 34, "b": 8},

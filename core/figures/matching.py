@@ -7,7 +7,7 @@ from core.figures import theme
 from core.figures.heat import add_cells
 from core.records import Integers, MatchingLesson
 
-SHADES = [[0, "rgba(128, 128, 128, 0.1)"], [1, "rgba(47, 121, 181, 0.6)"]]
+SHADES = [[0, "#e8ecf1"], [1, "#7db4de"]]
 
 
 def matching(lesson: MatchingLesson) -> go.Figure:

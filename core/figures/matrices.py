@@ -1,6 +1,6 @@
 """Confusion matrices before and after an attack, as a Plotly figure: rows labels, columns clusters, as in the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,6 +11,8 @@ from core.figures.stage import matched_columns
 from core.records import ConfusionRecord, Integers
 
 NUMBERED = 12  # labels up to which counts stand in the cells
+STRONG = 0.3  # share of a label's samples
+PALE_INK, STRONG_INK = "#848B96", "#FFFFFF"
 SHORT = 4  # letters of a class name that fit between the cells
 
 
@@ -26,15 +28,17 @@ def before_and_after(record: ConfusionRecord, class_names: Sequence[str], frame:
     names = [_cluster_name(record.matching[cluster], class_names) for cluster in columns]
     for column, (counts, state) in enumerate(((record.counts[0], "clean"), (record.counts[place], "attack")), start=1):
         color = theme.line_styles()[state]["color"]
-        figure.add_trace(_heatmap(counts[:, columns], color, class_names, names), row=1, col=column)
+        for heatmap in _heatmaps(counts[:, columns], color, class_names, names):
+            figure.add_trace(heatmap, row=1, col=column)
     dense = len(class_names) > NUMBERED
     frame_line = {"showline": True, "mirror": True, "linecolor": theme.GRID, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**_axis("cluster", names, dense), range=[-0.5, len(names) - 0.5], **frame_line)
     figure.update_yaxes(**_axis("", class_names, dense), range=[len(class_names) - 0.5, -0.5], **frame_line)
     figure.update_yaxes(title_text="label", col=1)
+    figure.update_annotations(yshift=6, font_size=14)
     figure.update_layout(
         height=270,
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
         font={"family": theme.FONT, "size": 13},
         paper_bgcolor=theme.NOTHING,
         plot_bgcolor=theme.NOTHING,
@@ -63,27 +67,30 @@ def _matched(counts: Integers, matching: Integers) -> int:
     return int(sum(counts[label, cluster] for cluster, label in enumerate(matching) if label >= 0))
 
 
-def _heatmap(counts: Integers, color: str, labels: Sequence[str], clusters: Sequence[str]) -> go.Heatmap:
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.sqrt(counts / np.maximum(totals, 1))  # the eye tells small shares apart better
+def _heatmaps(counts: Integers, color: str, labels: Sequence[str], clusters: Sequence[str]) -> Iterator[go.Heatmap]:
+    """Pale cells with grey counts and strong ones with white counts, so that both read on any background."""
+    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares = counts / totals
     hover = [
         [f"label {label}, cluster {name}: {counts[i, j]} of {totals[i, 0]}" for j, name in enumerate(clusters)]
         for i, label in enumerate(labels)
     ]
-    return go.Heatmap(
-        z=shares,
-        zmin=0,
-        zmax=1,
-        colorscale=[[0, _clear(color, 0.0)], [1, _clear(color, 1.0)]],
-        showscale=False,
-        xgap=1,
-        ygap=1,
-        text=np.where(counts > 0, counts.astype(str), ""),
-        texttemplate="%{text}" if len(labels) <= NUMBERED else None,
-        textfont={"size": 11},
-        hovertext=hover,
-        hovertemplate="%{hovertext}<extra></extra>",
-    )
+    for shown, opacities, ink in ((shares < STRONG, (0, 0.4), PALE_INK), (shares >= STRONG, (0.7, 1), STRONG_INK)):
+        yield go.Heatmap(
+            z=np.where(shown, shares, np.nan),
+            zmin=0,
+            zmax=STRONG if ink == PALE_INK else 1,
+            colorscale=[[place, _clear(color, opacity)] for place, opacity in enumerate(opacities)],
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            text=np.where(shown & (counts > 0), counts.astype(str), ""),
+            texttemplate="%{text}" if len(labels) <= NUMBERED else None,
+            textfont={"size": 11, "color": ink},
+            hovertext=hover,
+            hovertemplate="%{hovertext}<extra></extra>",
+            hoverongaps=False,
+        )
 
 
 def _clear(color: str, opacity: float) -> str:
@@ -92,7 +99,7 @@ def _clear(color: str, opacity: float) -> str:
 
 
 def _cluster_name(label: int, class_names: Sequence[str]) -> str:
-    return class_names[label] if label >= 0 else "none"
+    return class_names[label] if label >= 0 else "–"
 
 
 def _short(name: str) -> str:

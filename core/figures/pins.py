@@ -11,7 +11,7 @@ _FIELDS = 9
 
 
 def as_text(spec: SweepSpec) -> str:
-    """A spec with the usual grid, norm and target mode: data set, model, attack, ε, samples, seed, views, steps, goal."""
+    """Data set, model, attack, ε, samples, seed, views, steps, objective; grid, norm and mode are the usual ones."""
     attack = spec.attack
     views = "all" if attack.views is None else ".".join(map(str, attack.views))
     fields = (attack.dataset, attack.model, attack.attack, f"{attack.epsilon:g}", attack.samples, attack.seed)

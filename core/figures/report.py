@@ -4,7 +4,6 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-
 # What Streamlit's theme says to the components (.streamlit/config.toml), for a file that has no Streamlit around it.
 _SHARED = {"font": "system-ui, sans-serif", "code-font": "ui-monospace, monospace"}
 _LIGHT = {

@@ -37,11 +37,12 @@ def chosen(report: SweepReport, text: str, epsilon: float | None = None) -> NDAr
 def _fits(report: SweepReport, part: str, now: Frame) -> NDArray[np.bool_]:
     kind, *words = part.split(".")
     subject, clean = report.subject, report.frames[0].clusters
+    fits: NDArray[np.bool_] = np.ones(len(clean), dtype=bool)
     if kind == "cell":
         clusters = now.clusters if words[0] == "now" else clean
-        return (subject.labels == int(words[1])) & (clusters == int(words[2]))
-    if kind == "flow":
-        return (clean == int(words[0])) & (now.clusters == int(words[1]))
-    if kind == "lasso":
-        return np.isin(subject.index, np.array(words, dtype=np.int64))
-    return np.ones(len(clean), dtype=bool)
+        fits = (subject.labels == int(words[1])) & (clusters == int(words[2]))
+    elif kind == "flow":
+        fits = (clean == int(words[0])) & (now.clusters == int(words[1]))
+    elif kind == "lasso":
+        fits = np.isin(subject.index, np.array(words, dtype=np.int64))
+    return fits

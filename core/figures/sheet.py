@@ -17,7 +17,7 @@ from core.records import Floats, Frame, Integers, SweepReport
 ROWS = ("clean", "perturbation", "adversarial")
 SMALLEST = 48  # pixels a picture is wide, where the space allows it
 LARGEST = 8  # times
-NARROWEST = 200  # pixels of a sheet
+NARROWEST = 25  # times the size of the text, so that the legend has room
 
 Bytes = NDArray[np.uint8]
 
@@ -215,7 +215,7 @@ class _Grid:
         self.block = [sum(self._row(height, kind) for kind in style.rows) + style.gap for height in self.heights]
         self.band = sum(self.block) + 2 * style.gap
         self.bands = -(-len(content.before) // self.columns)
-        self.width = max(NARROWEST, self.left + self.columns * (self.cell + style.gap) + style.gap)
+        self.width = max(NARROWEST * style.text, self.left + self.columns * (self.cell + style.gap) + style.gap)
         self.height = self.bands * self.band
 
     def _row(self, height: int, kind: str) -> int:

@@ -18,8 +18,8 @@ FRAME, FIRST, LAST = 220, 900, 1600  # milliseconds a frame of a GIF is shown
 A4 = (841.89, 595.28)  # points, landscape
 DPI = 200
 PAGE = (round(A4[0] / 72 * DPI), round(A4[1] / 72 * DPI))
-MARGIN = round(0.4 * DPI)
-PAGE_TEXT = 26  # pixels, a little more than 9 points
+MARGIN = round(0.33 * DPI)
+PAGE_TEXT = 24  # pixels, 8.6 points
 
 Step = tuple[Pictures, str, float]  # pictures, the line above them, share of the way
 
@@ -91,7 +91,7 @@ def page(
     style = sheet.fit_page(content, (width, height), Style(text=PAGE_TEXT), footer)
     drawn = sheet.draw(content, style, title=title, note=note, footer=footer)
     paper = Image.new("RGB", PAGE, style.color("background"))
-    paper.paste(drawn, ((PAGE[0] - drawn.width) // 2, MARGIN))
+    paper.paste(drawn, ((PAGE[0] - drawn.width) // 2, max(MARGIN, (PAGE[1] - drawn.height) // 3)))
     return paper
 
 

@@ -50,15 +50,15 @@ def term_curves(record: RunRecord) -> go.Figure:
     rows = max(1, ceil(len(names) / columns))
     height = rows * PANEL + (rows - 1) * BETWEEN
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=names, vertical_spacing=BETWEEN / height)
-    ends = [epoch for _, epoch in phase_ends(record.logs or record.trials)]
+    traces, where = [], []
     for place, name in enumerate(names):
-        where = {"row": place // columns + 1, "col": place % columns + 1}
-        for line in lines:
-            figure.add_trace(line.draw(name, named=place == 0), **where)
-        for epoch in ends[:-1]:
-            figure.add_vline(epoch + 0.5, line={"dash": "dot", "width": 1, "color": OTHER}, **where)
+        drawn = [line.draw(name, named=place == 0) for line in lines if line.has(name)]
+        traces += drawn
+        where += [(place // columns + 1, place % columns + 1)] * len(drawn)
         if place + columns >= len(names):  # the lowest of its column
-            figure.update_xaxes(title_text="epoch", title_standoff=4, **where)
+            figure.layout[f"xaxis{place + 1 if place else ''}"].title = {"text": "epoch", "standoff": 4}
+    figure.add_traces(traces, rows=[row for row, _ in where], cols=[column for _, column in where])
+    figure.update_layout(shapes=_phase_lines(record, len(names)))
     _lay_out(figure, height + TITLE + LEGEND)
     return figure
 
@@ -96,23 +96,29 @@ def phase_ends(logs: Sequence[EpochLog]) -> list[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class _Line:
-    """One seed's epochs, and how they are drawn."""
+    """The epochs of one seed, or of several parted by gaps, and how they are drawn."""
 
-    logs: Sequence[EpochLog]
+    runs: Sequence[Sequence[EpochLog]]
     name: str
     chosen: bool = False
-    named: bool = False  # in the legend
+
+    def has(self, term: str) -> bool:
+        """Whether any epoch minimised that term."""
+        return any(_value(log, term) is not None for logs in self.runs for log in logs)
 
     def draw(self, term: str, *, named: bool) -> go.Scatter:
         """The line of a loss term."""
-        points = [(log, value) for log in self.logs if (value := _value(log, term)) is not None]
+        points: list[tuple[int | None, float | None, str]] = []
+        for logs in self.runs:
+            points += [(None, None, "")] if points else []
+            points += [(log.epoch, value, log.phase) for log in logs if (value := _value(log, term)) is not None]
         return go.Scatter(
-            x=[log.epoch for log, _ in points],
-            y=[value for _, value in points],
-            customdata=[log.phase for log, _ in points],
+            x=[epoch for epoch, _, _ in points],
+            y=[value for _, value, _ in points],
+            customdata=[phase for _, _, phase in points],
             name=self.name,
             legendgroup=self.name,
-            showlegend=named and self.named,
+            showlegend=named,
             mode="lines+markers" if len(points) < 3 else "lines",
             line={"color": CHOSEN if self.chosen else OTHER, "width": 2.5 if self.chosen else 1.2},
             opacity=1.0 if self.chosen else 0.5,
@@ -123,13 +129,28 @@ class _Line:
 def _lines(record: RunRecord) -> list[_Line]:
     """The seeds of a run, the one that stands out last, so that it lies on top."""
     chosen, runs = shown_run(record), _by_run(record.logs)
-    lines = [_Line(logs, "trials that choose the seed", named=run == 1) for run, logs in _by_run(record.trials).items()]
-    others = [logs for run, logs in runs.items() if run != chosen]
-    lines += [_Line(logs, "other seeds", named=place == 0) for place, logs in enumerate(others)]
+    lines = []
+    if record.trials:
+        lines.append(_Line(list(_by_run(record.trials).values()), "trials that choose the seed"))
+    if others := [logs for run, logs in runs.items() if run != chosen]:
+        lines.append(_Line(others, "other seeds"))
     if chosen in runs:
         kept = ", kept" if record.card is not None and record.card.runs else ""
-        lines.append(_Line(runs[chosen], f"seed {shown_seed(record)}{kept}", chosen=True, named=True))
+        lines.append(_Line([runs[chosen]], f"seed {shown_seed(record)}{kept}", chosen=True))
     return lines
+
+
+def _phase_lines(record: RunRecord, panels: int) -> list[dict[str, object]]:
+    """A dotted line in every panel where one phase ends and the next begins."""
+    ends = [epoch for _, epoch in phase_ends(record.logs or record.trials)][:-1]
+    line = {"dash": "dot", "width": 1, "color": OTHER}
+    axes = ["" if panel == 0 else str(panel + 1) for panel in range(panels)]
+    return [
+        {"type": "line", "x0": epoch + 0.5, "x1": epoch + 0.5, "y0": 0, "y1": 1, "line": line,
+         "xref": f"x{axis}", "yref": f"y{axis} domain"}
+        for axis in axes
+        for epoch in ends
+    ]  # fmt: skip
 
 
 def _by_run(logs: Sequence[EpochLog]) -> dict[int, list[EpochLog]]:

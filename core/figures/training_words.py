@@ -40,7 +40,7 @@ def standing(record: RunRecord) -> str:
     if record.state == "waiting":
         return "next in line" if record.position <= 1 else f"{record.position} trainings are before it"
     if record.state == "starting":
-        return "starting: Python and the data are being read"
+        return "Python and the data are being read"
     epochs = record.logs or record.trials
     if not epochs:
         return "stopped before the first epoch" if record.state == "stopped" else ""

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
-from core.figures import defense, gallery, stage, steps
+from core.figures import defense, gallery, stage, steps, training
 from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView
 from core.lab import Lab
@@ -22,6 +23,7 @@ from core.records import (
 )
 from core.tables import ResultTable
 from core.trace_records import TraceReport, TraceSpec
+from core.training_records import RunRecord
 
 CLEAN_REPORTS = 16
 BUFFERS = 32
@@ -45,6 +47,17 @@ def jobs() -> JobQueue:
 def trainings() -> Trainings:
     """The runs of this server's folder, and the line of those that are to be started."""
     return Trainings(lab().runs_folder)
+
+
+def term_curves(run: RunRecord) -> Any:
+    """A run's loss terms, drawn once for all who look at the same epochs."""
+    epochs = len(run.trials) + len(run.logs)
+    return _term_curves(run.id, run.started, epochs, run.state == "finished", run)
+
+
+@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
+def _term_curves(name: str, started: float, epochs: int, finished: bool, _run: RunRecord) -> Any:
+    return training.term_curves(_run)
 
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)

@@ -99,7 +99,7 @@ def show(lines: Sequence[Line], spec: SweepSpec, chosen: Target, method: str) ->
 
 def _show(lines: Sequence[Line], spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
     with errors.shown("page"):
-        _status(lines)
+        _status(lines, method)
         columns = _columns(lines)
         components.defense(
             defense.pack(
@@ -155,7 +155,7 @@ def _harder(line: Line) -> robustness.Result | None:
     return kept if kept is not None or job is None else job.latest
 
 
-def _status(lines: Sequence[Line]) -> None:
+def _status(lines: Sequence[Line], method: str) -> None:
     """One line a column, so that nothing below it jumps; failures take the room they need."""
     jobs = {spec.digest: cache.jobs().get(spec.digest) for spec in (*_specs(lines), *_stronger(lines))}
     for job in jobs.values():
@@ -163,11 +163,12 @@ def _status(lines: Sequence[Line]) -> None:
             st.error(f"{job.title}: {job.error}", icon=":material/error:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for line in lines:
-            st.caption(f"**{words.model_name(line.model)}**: {_state(line)}", width="content")
+            st.caption(f"**{words.model_name(line.model)}**: {_state(line, method)}", width="content")
         _check(lines)
 
 
-def _state(line: Line) -> str:
+def _state(line: Line, method: str) -> str:
+    """Where a column stands, in a few words."""
     if line.spec is None:
         return "not trained"
     if not line.can_run:
@@ -177,6 +178,9 @@ def _state(line: Line) -> str:
         job = None if spec is None else cache.jobs().get(spec.digest)
         if job is not None and job.active:
             return f":material/hourglass_top: {what}{jobs_bar.progress_text(job)}"
+    fitting = None if method == "pca" else cache.jobs().get(cache.map_key(_report(line)))
+    if fitting is not None and fitting.active:
+        return ":material/hourglass_top: UMAP is being fitted, PCA meanwhile"
     job = cache.jobs().get(line.spec.digest)
     if job is None:
         return "scores of an earlier run" if cache.scores(line.spec) else "clean samples"

@@ -17,11 +17,6 @@ TICK = 0.5  # seconds between two looks at running sweeps
 SAMPLES = 256  # scored, and to choose from; the Attack page's usual number, so that both share their sweeps
 COUNT = 12
 ASKED = "_gallery_asked"  # the sweeps this page has queued in this session
-PRINTING = """<style>@media print {
-.st-key-gallery-controls, .st-key-gallery-progress, [class*="st-key-gallery-tools"] { display: none; }
-[class*="st-key-gallery-sheet"] { break-inside: avoid; break-after: page; }
-[class*="st-key-gallery-sheet"] * { color: #1a1f29; }
-}</style>"""
 
 
 @dataclass(frozen=True)
@@ -176,16 +171,17 @@ def show(lines: Sequence[Line], look: Look, chosen: Target) -> None:
     if not lines:
         st.info("Choose at least one model.", icon=":material/grid_on:")
         return
-    st.html(PRINTING)
+    st.html(components.ASSETS / "sheet" / "print.css")
     active = [line for line in lines if _is_active(line)]
     if active:
         with st.container(key="gallery-progress"):
             st.fragment(_progress, run_every=TICK)(lines, len(active))
-    samples = lines[0].spec.attack.samples
-    st.caption(
-        f"Of each model {gallery.shown(samples, look.order, look.count)}. Above each picture the sample's cluster, "
-        "▲ moved to another one. Noise: the signed perturbation, its colours end at ±ε."
-    )
+    with st.container(key="gallery-note"):
+        samples = gallery.shown(lines[0].spec.attack.samples, look.order, look.count)
+        st.caption(
+            f"Of each model {samples}. Above each picture the sample's cluster, ▲ moved to another one. "
+            "Noise: the signed perturbation, its colours end at ±ε."
+        )
     for line in lines:
         report = cache.excerpt(line.spec)
         if report is None:
@@ -217,8 +213,10 @@ def _sheet(line: Line, report: SweepReport, look: Look, chosen: Target) -> None:
         cache.sheet(report, f"{name} on {facts.title}", views, look.order, look.count), f"sheet-{line.model}"
     )
     attack = line.spec.attack
+    attacker = words.attacker_sentence(line.attacker)
+    st.caption(words.protocol(line.spec, report.subject.card_digest, attacker))
     with st.container(horizontal=True, vertical_alignment="center", key=f"gallery-tools-{line.model}"):
-        _downloads(line, report, look, chosen)
+        _downloads(report, attacker, look, chosen)
         links.see(
             "attack",
             "Open in Attack",
@@ -262,13 +260,11 @@ def _run_one(line: Line, label: str) -> None:
     )
 
 
-def _downloads(line: Line, report: SweepReport, look: Look, chosen: Target) -> None:
+def _downloads(report: SweepReport, attacker: str, look: Look, chosen: Target) -> None:
     """Files on white, whatever the screen shows."""
-    name, attacker = words.model_name(line.model), words.attacker_sentence(line.attacker)
-    what = {"order": look.order, "count": look.count, "attacker": attacker}
-    views = tuple(chosen.facts.view_names)
+    name, views = words.model_name(report.spec.attack.model), tuple(chosen.facts.view_names)
     for ending, make in (("png", gallery.png), ("gif", gallery.gif)):
-        data = partial(make, report, chosen.facts.title, views, **what)
+        data = partial(make, report, chosen.facts.title, views, order=look.order, count=look.count, attacker=attacker)
         downloads.button(name, ending, gallery.file_name(report), data)
 
 

@@ -28,7 +28,7 @@ def pick() -> str:
             "Topic", list(TOPICS), default="views", required=True, format_func=_label, key="topic",
             bind="query-params", label_visibility="collapsed",
         )  # fmt: skip
-        with st.container(horizontal=True, gap="xxsmall"):
+        with st.container(horizontal=True, gap="small"):
             st.button("Take the tour", icon=":material/tour:", key="guide-tour", on_click=tour.start, type="tertiary")
             st.button(
                 "Present the lecture", icon=":material/co_present:", key="guide-present", on_click=presenter.start,
@@ -144,7 +144,7 @@ def _lecture() -> None:
 
 def _step_text(number: int, step: dict[str, Any], clock: float) -> str:
     minute, second = divmod(round(60 * clock), 60)
-    return f"**{number}. {step['title']}** :gray[{minute}:{second:02d}]\n\n> {step['say']}\n\n:gray[{step['notes']}]"
+    return f"**{number}. {step['title']}** :gray[{minute}:{second:02d}]\n\n“{step['say']}”\n\n:gray[{step['notes']}]"
 
 
 def _onwards(topic: str) -> None:

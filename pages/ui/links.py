@@ -19,6 +19,7 @@ class PageFacts:
     picks: tuple[str, ...] = ()
 
 
+HOME = "attack"
 PAGES = {
     "attack": PageFacts(
         "Lab",
@@ -73,6 +74,15 @@ PAGES = {
 }
 
 
+def navigation() -> st.Page:
+    """The page that is open, of all in PAGES."""
+    sections: dict[str, list[st.Page]] = {}
+    for name, facts in PAGES.items():
+        page = st.Page(f"pages/{name}.py", title=facts.title, icon=facts.icon, help=facts.help, default=name == HOME)
+        sections.setdefault(facts.section, []).append(page)
+    return st.navigation(sections)
+
+
 def see(page: str, label: str, *, key: str, at: float | None = None, note: str | None = None, **choices: Any) -> None:
     """A link to ``page`` (a name in PAGES) with its controls set.
 
@@ -95,4 +105,4 @@ def go(page: str, at: float | None, choices: dict[str, Any]) -> None:
     for key, value in choices.items():
         st.session_state[key] = value
     address.ask_for(at)
-    st.switch_page(f"pages/{page}.py")
+    st.switch_page(f"pages/{page}.py", query_params={})  # without it, keys bound to widgets make it fail

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.ui import address, cache, errors, jobs_bar, pickers, pins
+from pages.ui import address, cache, errors, jobs_bar, links, pickers, pins
 from pages.ui.links import PAGES
 from pages.ui.pickers import Target
 
-_TARGET = "_target"
+_ROUTED, _TARGET = "_routed", "_target"
 NOTHING_YET = (
     "There is no trained model yet. Make the smallest one, about a minute on a laptop, and reload this page:\n\n"
     "```\npython -m core train noisy_digits/cl_mvc\n```"
@@ -18,6 +18,7 @@ def sidebar(page: str) -> None:
     st.logo("assets/logo.svg", size="large", icon_image="assets/icon.svg")
     address.arrive()
     pins.pinned()  # so that what the address pins wrongly is said on top
+    st.session_state[_ROUTED] = True
     st.session_state[_TARGET] = None
     with st.sidebar, errors.shown("sidebar"):
         if PAGES[page].picks:
@@ -26,8 +27,19 @@ def sidebar(page: str) -> None:
         jobs_bar.queue()
 
 
+def enter() -> None:
+    """Every page begins here: one that is opened before app.py ever ran on this server starts over through it.
+
+    Streamlit runs a file in pages/ on its own until ``st.navigation`` has been called once.
+    """
+    if not st.session_state.pop(_ROUTED, False):
+        links.navigation()
+        st.rerun()
+
+
 def target() -> Target | None:
     """What is picked in the sidebar; where there is nothing to pick, says how to change that."""
+    enter()
     chosen: Target | None = st.session_state[_TARGET]
     if chosen is None:
         st.info(NOTHING_YET, icon=":material/model_training:")

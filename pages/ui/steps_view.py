@@ -5,6 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.figures import steps, words
+from core.jobs import JobView
 from core.records import AttackSpec, SweepSpec
 from core.trace_records import CLEAN, TraceReport, TraceSpec
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pickers
@@ -137,7 +138,7 @@ def show(spec: TraceSpec, chosen: Target, method: str) -> None:
         _after(job.latest, spec, chosen)
 
 
-def _job(spec: TraceSpec) -> cache.JobView:
+def _job(spec: TraceSpec) -> JobView:
     """The trace's job, begun unless it is there; the one that it takes the place of is given up."""
     last = st.session_state.get(LAST)
     if last is not None and last != spec:
@@ -147,7 +148,7 @@ def _job(spec: TraceSpec) -> cache.JobView:
     return _submit(spec) if job is None or job.state == "cancelled" else job
 
 
-def _submit(spec: TraceSpec) -> cache.JobView:
+def _submit(spec: TraceSpec) -> JobView:
     return cache.ask_for_trace(spec, jobs_bar.owner(), f"Steps on {words.model_name(spec.model)}")
 
 
@@ -186,16 +187,13 @@ def _before(spec: TraceSpec) -> bytes | None:
     return buffer if target == (spec.dataset, spec.model) else None
 
 
-def _status(spec: TraceSpec, job: cache.JobView, *, fits_map: bool) -> None:
+def _status(spec: TraceSpec, job: JobView, *, fits_map: bool) -> None:
     """One line, so that nothing below it jumps; failures take the room they need."""
     if job.state == "failed":
         st.error(job.error, icon=":material/error:")
         with st.container(horizontal=True):
             again = st.button("Try again", icon=":material/refresh:", key="again", on_click=_submit, args=(spec,))
-            if st.session_state[SAMPLE]:
-                again |= st.button(
-                    "Follow another sample", icon=":material/footprint:", key="another", on_click=_forget
-                )
+            again |= st.button("Follow another sample", icon=":material/footprint:", key="another", on_click=_forget)
         if again:
             st.rerun()
     elif job.active:

@@ -60,6 +60,10 @@ def _watch(spec: SweepSpec) -> None:
     """Go to the page that shows one sample step by step, with the same attack where it has steps."""
     attack = spec.attack
     choices = {"sample": [components.watched()], "eps": attack.epsilon, "seed": attack.seed, "n": attack.samples}
+    if attack.attack in words.GRADIENT_ATTACKS:
+        choices["goal"] = attack.objective
+    if attack.attack == "pgd":
+        choices["steps"] = attack.steps
     links.go("steps", None, choices)
 
 

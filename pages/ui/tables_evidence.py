@@ -41,6 +41,7 @@ def show(table: ResultTable, row: str, column: Column, metric: str, matching: st
         with st.container(width=COMMANDS):
             if table_words.protocol(column, cell):
                 st.caption(table_words.protocol(column, cell))
+            st.markdown("To make this number again:" if cell.ours else "To make it:")
             for command in table_words.commands(cell):
                 st.code(command, language=None, wrap_lines=True)
             _ways(column, cell)

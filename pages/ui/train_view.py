@@ -10,7 +10,7 @@ from core.processes import training_allowed
 from core.training_records import RunRecord
 from pages.ui import address, cache, errors, links, train_form
 
-TICK = 1.0  # seconds between two looks at running trainings
+TICK = 1.5  # seconds between two looks at running trainings
 FEW = 4  # runs shown at first
 MOST_COMPARED = 8
 COLORS: dict[str, Any] = {
@@ -214,7 +214,7 @@ def _details(runs: tuple[RunRecord, ...]) -> None:
 def _one(run: RunRecord) -> None:
     """A run's terms, and its scores once it has them."""
     st.plotly_chart(
-        training.term_curves(run),
+        cache.term_curves(run),
         key="tr_terms",
         config={"displaylogo": False},
         alt=f"Loss terms of {training_words.what(run.spec, _title(run))} over epochs. {training_words.standing(run)}",

@@ -89,7 +89,7 @@ def test_fits_every_width(open_page, width):
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     tops = [box["y"] for box in (column.bounding_box() for column in page.locator(".column").all())]
-    assert (len(set(tops)) == 1) == (width > 700)
+    assert (len(set(tops)) == 1) == (width == 1440)
 
 
 BOARD = """[...document.querySelectorAll("*")].map(e => e.shadowRoot?.querySelector(".defense")).find(Boolean)"""
