@@ -70,7 +70,9 @@ def train(run: str, spec: dict, pace: float) -> None:
         for number in range(len(lines), epochs * runs):
             time.sleep(pace)
             lines.append(json.dumps(epoch_log(number, epochs, runs, pace)))
-            events.write_text("".join(f"{line}\n" for line in lines))
+            new = events.with_suffix(".new")
+            new.write_text("".join(f"{line}\n" for line in lines))
+            new.replace(events)
             if spec["seed"] == 13:
                 sys.stderr.write("A first line.\nThis seed fails on purpose.\n")
                 sys.exit(2)

@@ -115,7 +115,7 @@ def test_durations_are_written_in_words(seconds, said):
 
 
 @pytest.mark.parametrize(("size", "said"), [(300, "1 kB"), (341_048, "341 kB"), (18.6e6, "19 MB"), (2.5e9, "2.5 GB")])
-def test_sizes(size, said):
+def test_sizes_are_written_in_words(size, said):
     assert training_words.size(int(size)) == said
 
 
