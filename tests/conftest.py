@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from streamlit.runtime.pages_manager import PagesManager
 
 from core.models import MODELS
 from core.models.base import ClusteringModel
@@ -19,6 +20,18 @@ SIDE = 24  # the smallest that the GAN attack's networks take
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def through_app(monkeypatch):
+    """Every run goes through app.py, as on a server that has run it once; AppTest forgets that between two runs."""
+    start = PagesManager.__init__
+
+    def started(self, *args, **options):
+        start(self, *args, **options)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", started)
 
 
 def make_blobs(n_samples: int = N_SAMPLES, n_views: int = 2) -> MultiViewDataset:

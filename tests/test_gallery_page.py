@@ -2,7 +2,6 @@ import pytest
 import streamlit as st
 from conftest import PROJECT
 from fake_lab import FakeLab
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from core.figures import gallery, words
@@ -21,18 +20,6 @@ def lab(monkeypatch):
     yield fake
     st.cache_resource.clear()
     st.cache_data.clear()
-
-
-@pytest.fixture(autouse=True)
-def through_app(monkeypatch):
-    """Every run goes through app.py, as on a server that has run it once; AppTest forgets that between two runs."""
-    start = PagesManager.__init__
-
-    def started(self, *args, **options):
-        start(self, *args, **options)
-        PagesManager.uses_pages_directory = False
-
-    monkeypatch.setattr(PagesManager, "__init__", started)
 
 
 def open_page(**query) -> AppTest:

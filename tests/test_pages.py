@@ -2,6 +2,7 @@ import pytest
 import streamlit as st
 from conftest import PROJECT
 from fake_lab import FakeLab
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from core.errors import LabError
@@ -9,6 +10,7 @@ from pages.ui import cache
 
 PAGES = sorted(path.name for path in (PROJECT / "pages").glob("*.py"))
 SOON = 20
+FRESH = PagesManager.__init__  # before a fixture makes every server one that has run app.py
 
 
 @pytest.fixture
@@ -43,6 +45,15 @@ def test_every_page_is_in_the_navigation_and_opens(app, name):
     app.switch_page(f"pages/{name}").run()
     assert not app.exception
     assert not app.error
+
+
+def test_a_page_that_is_opened_first_on_a_fresh_server_goes_through_the_app(lab, monkeypatch):
+    monkeypatch.setattr(PagesManager, "__init__", FRESH)
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON)
+    app.switch_page("pages/defense.py").run()
+    assert not app.exception
+    assert app.sidebar.selectbox(key="data")
+    assert app.get("bidi_component")
 
 
 def test_the_page_is_alive_before_any_click(app):

@@ -1,12 +1,14 @@
 import io
 import json
 import re
+import tomllib
 import zlib
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from conftest import PROJECT
 from fake_lab import FakeLab
 from PIL import Image
 
@@ -106,6 +108,13 @@ def test_dark_sheets_stand_on_the_dark_background(report):
     for dark, name in ((False, "light"), (True, "dark")):
         corner = sheet.draw(content, sheet.Style(dark=dark)).getpixel((1, 1))
         assert code(corner) == theme.SURFACES[name]["background"]
+
+
+def test_sheets_stand_on_the_backgrounds_of_the_app():
+    config = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["theme"]
+    for name, surface in theme.SURFACES.items():
+        assert surface["background"] == config[name]["backgroundColor"]
+        assert surface["text"] == config[name]["textColor"]
 
 
 @pytest.mark.parametrize("width", [330, 468, 1008, 1600])

@@ -7,7 +7,6 @@ import streamlit as st
 from conftest import PROJECT
 from fake_lab import FakeLab
 from PIL import Image
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 from test_figures import unpack
 from test_own_data import paper
@@ -29,18 +28,6 @@ def lab(monkeypatch):
     yield fake
     st.cache_resource.clear()
     st.cache_data.clear()
-
-
-@pytest.fixture(autouse=True)
-def through_app(monkeypatch):
-    """Every run goes through app.py, as on a server that has run it once; AppTest forgets that between two runs."""
-    start = PagesManager.__init__
-
-    def started(self, *args, **options):
-        start(self, *args, **options)
-        PagesManager.uses_pages_directory = False
-
-    monkeypatch.setattr(PagesManager, "__init__", started)
 
 
 @pytest.fixture

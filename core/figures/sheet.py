@@ -215,7 +215,7 @@ class _Grid:
         self.block = [sum(self._row(height, kind) for kind in style.rows) + style.gap for height in self.heights]
         self.band = sum(self.block) + 2 * style.gap
         self.bands = -(-len(content.before) // self.columns)
-        self.width = max(NARROWEST * style.text, self.left + self.columns * (self.cell + style.gap) + style.gap)
+        self.width: int = max(NARROWEST * style.text, self.left + self.columns * (self.cell + style.gap) + style.gap)
         self.height = self.bands * self.band
 
     def _row(self, height: int, kind: str) -> int:

@@ -13,7 +13,7 @@ from core.records import AttackSpec, CheckpointCard, SweepReport, SweepSpec
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pickers
 from pages.ui.pickers import Target
 
-TICK = 0.5  # seconds between two looks at running sweeps
+TICK = 1.0  # seconds between two looks at running sweeps; a slow browser must keep up with them
 SAMPLES = 256  # scored, and to choose from; the Attack page's usual number, so that both share their sweeps
 COUNT = 12
 ASKED = "_gallery_asked"  # the sweeps this page has queued in this session

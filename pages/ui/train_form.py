@@ -15,6 +15,7 @@ KINDS = {"model": "Model", "attacker": "Attacker"}
 PROTOCOLS = {"lab": "Lab", "paper": "Paper", "released": "Released code"}
 PRECISIONS = ("float32", "bfloat16")
 SEEDS, EPOCHS, RUNS = 9999, 1000, 50  # the most that can be typed
+PRESSED = "_tr_pressed"
 PROBLEM = "_tr_problem"  # why a button could not do what it says; shown with the runs
 
 
@@ -77,18 +78,23 @@ def _start_button(plan: TrainingPlan) -> None:
     run = cache.trainings().run(plan.run)
     active = run is not None and run.active
     again = run is not None and run.state in ("stopped", "failed")
-    pressed = st.button(  # no callback: it would start what was chosen before the last number was typed
+    st.button(
         "Go on training" if again else "Start training",
         icon=":material/play_arrow:",
         type="primary",
         key="tr_start",
+        on_click=_press,  # not with the plan: that would be the one before the last number was typed
         disabled=active or not plan.possible or not training_allowed(),
         help="This training waits or runs already." if active else None,
         width="content",
     )
-    if pressed:
+    if st.session_state.pop(PRESSED, False):
         _submit(plan)
         st.rerun()
+
+
+def _press() -> None:
+    st.session_state[PRESSED] = True
 
 
 def _submit(plan: TrainingPlan) -> None:

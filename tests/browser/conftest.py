@@ -84,6 +84,7 @@ def open_page(chromium, server):
         wait: str = ".stage[data-frames]",
     ):
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.add_init_script("localStorage.setItem('lab-tour-seen', '1')")
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
