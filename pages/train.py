@@ -8,8 +8,7 @@ shell.enter()
 notices = st.container()
 with errors.shown("page"):
     spec = train_form.choose()
-    if spec is not None:
-        train_form.start(spec)
+    train_form.start(spec)
     train_view.show()
     with notices:
         address.show_notices("" if spec is None else spec.digest)

@@ -36,8 +36,11 @@ def choose() -> TrainSpec | None:
     return TrainSpec(dataset=dataset, model=model, kind=kind, protocol=protocol, **_numbers(kind, usual))
 
 
-def start(spec: TrainSpec) -> None:
+def start(spec: TrainSpec | None) -> None:
     """The command, the cost, and the button that starts the training."""
+    pressed = st.session_state.pop(PRESSED, False)
+    if spec is None:
+        return
     try:
         plan = _plan(spec)
     except LabError as error:
@@ -49,6 +52,9 @@ def start(spec: TrainSpec) -> None:
             st.markdown(f":material/timer: **{training_words.cost(plan)}** {training_words.outcome(plan)}")
             st.caption(plan.basis)
         _start_button(plan)
+    if pressed:
+        _submit(plan)
+        st.rerun()
     if plan.data:
         (st.info if plan.possible else st.warning)(plan.data, icon=":material/download:")
     if not training_allowed():
@@ -88,9 +94,6 @@ def _start_button(plan: TrainingPlan) -> None:
         help="This training waits or runs already." if active else None,
         width="content",
     )
-    if st.session_state.pop(PRESSED, False):
-        _submit(plan)
-        st.rerun()
 
 
 def _press() -> None:
