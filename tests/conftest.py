@@ -1,14 +1,17 @@
 from pathlib import Path
 
 import pytest
+import streamlit as st
 import torch
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
 
 from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.models.initialise import initialise
 from core.training import Phase, Update, fit
 from core.types import MultiViewDataset
+from pages.ui import cache
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +35,25 @@ def through_app(monkeypatch):
         PagesManager.uses_pages_directory = False
 
     monkeypatch.setattr(PagesManager, "__init__", started)
+
+
+@pytest.fixture
+def lab(monkeypatch):
+    """The fake lab behind the pages, and caches that are empty before and after."""
+    from fake_lab import FakeLab  # its folder is importable only once pytest has begun
+
+    fake = FakeLab()
+    monkeypatch.setattr(cache, "Lab", lambda: fake)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield fake
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def texts(app: AppTest, kind: str = "markdown") -> str:
+    """What a page says in elements of one kind, a line each."""
+    return "\n".join(str(element.value) for element in getattr(app, kind))
 
 
 def make_blobs(n_samples: int = N_SAMPLES, n_views: int = 2) -> MultiViewDataset:

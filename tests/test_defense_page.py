@@ -1,24 +1,12 @@
 import pytest
 import streamlit as st
-from conftest import PROJECT
-from fake_lab import FakeLab
+from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
 from core.figures import defense
 from pages.ui import cache
 
 SOON = 30
-
-
-@pytest.fixture
-def lab(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 def open_page(**query) -> AppTest:
@@ -30,10 +18,6 @@ def open_page(**query) -> AppTest:
 @pytest.fixture
 def page(lab):
     return open_page()
-
-
-def texts(app: AppTest, kind: str) -> str:
-    return "\n".join(element.value for element in getattr(app, kind))
 
 
 def run_jobs(app: AppTest, key: str) -> AppTest:

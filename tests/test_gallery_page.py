@@ -1,6 +1,5 @@
 import pytest
-import streamlit as st
-from conftest import PROJECT
+from conftest import PROJECT, texts
 from fake_lab import FakeLab
 from streamlit.testing.v1 import AppTest
 
@@ -9,17 +8,6 @@ from pages.ui import cache
 
 SOON = 30
 MODELS = [words.model_name(card.name) for card in FakeLab().cards() if card.dataset == "noisy_digits"]
-
-
-@pytest.fixture
-def lab(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 def open_page(**query) -> AppTest:
@@ -34,10 +22,6 @@ def settle(app: AppTest) -> AppTest:
     app.run()
     assert not app.exception
     return app
-
-
-def texts(app: AppTest, kind: str) -> str:
-    return "\n".join(element.value for element in getattr(app, kind))
 
 
 def sheets(app: AppTest) -> list[str]:

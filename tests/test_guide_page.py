@@ -1,7 +1,6 @@
 import pytest
 import streamlit as st
-from conftest import PROJECT
-from fake_lab import FakeLab
+from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
 from core.errors import LabError
@@ -10,17 +9,6 @@ from pages.ui import address, cache, guide_live, guide_view, presenter, tour
 from pages.ui.guide_topics import IDEAS, TOPICS
 
 SOON = 30
-
-
-@pytest.fixture
-def lab(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 @pytest.fixture
@@ -44,10 +32,6 @@ def opened(monkeypatch):
     pages = []
     monkeypatch.setattr(st, "switch_page", lambda page, **_: pages.append(page))
     return pages
-
-
-def texts(app: AppTest, kind: str = "markdown") -> str:
-    return "\n".join(element.value for element in getattr(app, kind))
 
 
 @pytest.mark.parametrize("topic", TOPICS)

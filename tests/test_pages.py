@@ -1,6 +1,5 @@
 import pytest
-import streamlit as st
-from conftest import PROJECT
+from conftest import PROJECT, texts
 from fake_lab import FakeLab
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
@@ -14,23 +13,8 @@ FRESH = PagesManager.__init__  # before a fixture makes every server one that ha
 
 
 @pytest.fixture
-def lab(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
-
-
-@pytest.fixture
 def app(lab):
     return AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON)
-
-
-def texts(app: AppTest, kind: str) -> str:
-    return "\n".join(element.value for element in getattr(app, kind))
 
 
 def run_attack(app: AppTest) -> AppTest:
@@ -54,6 +38,16 @@ def test_a_page_that_is_opened_first_on_a_fresh_server_goes_through_the_app(lab,
     assert not app.exception
     assert app.sidebar.selectbox(key="data")
     assert app.get("bidi_component")
+
+
+def test_a_choice_that_another_data_set_does_not_have_becomes_the_usual_one(app):
+    app.run()
+    app.selectbox(key="n").select(512).run()
+    app.switch_page("pages/guide.py").run()
+    app.switch_page("pages/attack.py").run()
+    app.sidebar.selectbox(key="data").select("synthetic_people").run()
+    assert not app.exception
+    assert app.selectbox(key="n").value == 256
 
 
 def test_the_page_is_alive_before_any_click(app):

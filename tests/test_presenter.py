@@ -1,28 +1,17 @@
 import pytest
 import streamlit as st
-from conftest import PROJECT
-from fake_lab import FakeLab
+from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cache, presenter
+from pages.ui import presenter
 
 SOON = 20
 
 
 @pytest.fixture
-def app(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
+def app(lab, monkeypatch):
     monkeypatch.setattr(st, "switch_page", lambda page, **_: None)  # AppTest cannot, from a callback
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-
-
-def said(app) -> str:
-    return "\n".join(element.value for element in app.markdown)
+    return AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON)
 
 
 def test_nothing_presents_unless_asked(app):
@@ -35,13 +24,13 @@ def test_presenting_puts_the_controls_away_and_steps_the_script(app):
     app.query_params["present"] = "1"
     app.run()
     assert "Controls" in [expander.label for expander in app.expander]
-    assert "starts the ten-minute lecture" in said(app)
+    assert "starts the ten-minute lecture" in texts(app)
     app.button(key="present-next").click().run()
-    assert f"1/{len(presenter.script())}" in said(app)
-    assert presenter.script()[0]["say"] in said(app)
+    assert f"1/{len(presenter.script())}" in texts(app)
+    assert presenter.script()[0]["say"] in texts(app)
     assert app.button(key="present-back").disabled
     app.button(key="present-next").click().run()
-    assert presenter.script()[1]["say"] in said(app)
+    assert presenter.script()[1]["say"] in texts(app)
     assert "2" in app.query_params["step"]
     assert not app.exception
 
@@ -49,14 +38,14 @@ def test_presenting_puts_the_controls_away_and_steps_the_script(app):
 def test_a_link_opens_the_script_where_its_sender_was(app):
     app.query_params.update({"present": "1", "step": "3"})
     app.run()
-    assert presenter.script()[2]["say"] in said(app)
+    assert presenter.script()[2]["say"] in texts(app)
 
 
 @pytest.mark.parametrize("step", ["0", "999", "x", "-1"])
 def test_a_step_that_is_not_there_is_ignored(app, step):
     app.query_params.update({"present": "1", "step": step})
     app.run()
-    assert "starts the ten-minute lecture" in said(app)
+    assert "starts the ten-minute lecture" in texts(app)
     assert not app.exception
 
 

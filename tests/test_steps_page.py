@@ -2,7 +2,7 @@ import json
 
 import pytest
 import streamlit as st
-from conftest import PROJECT
+from conftest import PROJECT, texts
 from fake_lab import FakeLab
 from streamlit.testing.v1 import AppTest
 
@@ -10,17 +10,6 @@ from core.errors import LabError
 from pages.ui import cache, components
 
 SOON = 30
-
-
-@pytest.fixture
-def lab(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 @pytest.fixture
@@ -53,10 +42,6 @@ def open_link(**query) -> AppTest:
 def settle(app: AppTest) -> AppTest:
     assert cache.jobs().join(SOON)
     return app.run()
-
-
-def texts(app: AppTest, kind: str) -> str:
-    return "\n".join(element.value for element in getattr(app, kind))
 
 
 def test_the_page_follows_a_sample_without_being_asked(lab, traced):

@@ -1,23 +1,10 @@
 import pytest
-import streamlit as st
-from conftest import PROJECT
-from fake_lab import FakeLab
+from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import cache
 
 SOON = 30
-
-
-@pytest.fixture
-def lab(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 @pytest.fixture
@@ -30,10 +17,6 @@ def open_tables(lab):
         return app
 
     return go
-
-
-def texts(app: AppTest, kind: str) -> str:
-    return "\n".join(str(element.value) for element in getattr(app, kind))
 
 
 def test_table_1_opens_with_the_papers_data_sets(open_tables):

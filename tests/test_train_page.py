@@ -4,8 +4,7 @@ import time
 import fake_training
 import pytest
 import streamlit as st
-from conftest import PROJECT
-from fake_lab import FakeLab
+from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
 from core.processes import Trainings
@@ -15,17 +14,6 @@ from pages.ui import cache
 SOON = 60
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pretended training is ended by signals")
-
-
-@pytest.fixture
-def lab(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 class Pace:
@@ -66,10 +54,6 @@ def open_page(app, **query):
     del app.session_state["_noticed_at"]  # the first page has shown its notices
     app.query_params.update(query)
     app.run()
-
-
-def texts(app, kind):
-    return "\n".join(element.value for element in getattr(app, kind))
 
 
 def labels(app):

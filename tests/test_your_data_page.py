@@ -3,9 +3,7 @@ import weakref
 
 import numpy as np
 import pytest
-import streamlit as st
-from conftest import PROJECT
-from fake_lab import FakeLab
+from conftest import PROJECT, texts
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_figures import unpack
@@ -17,17 +15,6 @@ from pages.ui import cache, components, own_input
 
 SOON = 60
 SIDE = 28
-
-
-@pytest.fixture
-def lab(monkeypatch):
-    fake = FakeLab()
-    monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 @pytest.fixture
@@ -67,10 +54,6 @@ def run_attack(app: AppTest) -> AppTest:
     app.button(key="run").click().run()
     assert cache.jobs().join(SOON)
     return app.run()
-
-
-def texts(app: AppTest, kind: str) -> str:
-    return "\n".join(element.value for element in getattr(app, kind))
 
 
 def choose(app: AppTest, source: str) -> AppTest:

@@ -13,7 +13,8 @@ function createMap(panel, stage) {
   const frameBox = el("div", { class: "map" }, canvas, tip);
   const thumbs = el("button", { type: "button", "aria-pressed": "false", title: "Show the clean pictures instead of dots" }, "Pictures");
   panel.tools?.append(thumbs);
-  panel.append(el("p", { class: "key" }, "● stayed, ◆ moved, with the trail from its clean place. Drag around points to select them."), frameBox, legend, note);
+  const key = el("p", { class: "key" });
+  panel.append(key, frameBox, legend, note);
   let scene, colors, context, backdrop, now, from, to, width, height;
   let began = 0, request = 0, frame = 0, chosen = null, loop = null, sprites = [];
 
@@ -210,6 +211,7 @@ function createMap(panel, stage) {
   function build(nextScene, nextColors) {
     if (sprites.length && scene !== nextScene) sprites = Array.from({ length: nextScene.n }, (_, i) => thumb(nextScene, i));
     [scene, colors] = [nextScene, nextColors];
+    setText(key, `● stayed, ◆ moved, with the trail from its clean place.${stage.lasso ? " Drag around points to select them." : ""}`);
     thumbs.hidden = !scene.thumbs;
     note.textContent = `Grey: other clean samples. ${scene.map}.`;
     const swatch = (k) => el("span", {}, el("i", { style: `background:${clusterColor(scene, k)}` }), scene.clusters[k]);

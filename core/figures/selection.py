@@ -1,4 +1,4 @@
-"""Which samples are chosen, as the stage says it and the address carries it (assets/stage/selection.js).
+"""Which samples are chosen, as the stage says it and the address carries it (assets/parts/selection.js).
 
 Parts joined by "_": ``cell.clean.3.5`` or ``cell.now.3.5`` (label 3 in cluster 5, clean or at this ε), ``flow.2.7``
 (from clean cluster 2 to cluster 7 now), ``lasso.12.45`` and ``sample.12`` (places in the whole data set).

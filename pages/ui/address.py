@@ -8,7 +8,7 @@ import streamlit as st
 from core.figures.selection import is_selection
 
 ARRIVED, NOTICES, NOTICED_AT, POSITION, LINKED = "_arrived", "_notices", "_noticed_at", "_position", "_linked"
-SELECTION = "_selection"
+SELECTION, PAGE, TURNED = "_selection", "_page", "_turned"
 IGNORED = "That was ignored; the page shows the usual choice."
 
 
@@ -20,6 +20,25 @@ def arrive() -> None:
         usable = check_number("at", 0, 1, "the position ε")
         st.session_state[POSITION] = float(arrived("at")[-1]) if usable else None
         _arrive_selection()
+
+
+def carry(page: str, keys: Sequence[str]) -> None:
+    """Take the choices ``keys`` along to another page. Call before any widget.
+
+    Streamlit forgets a bound widget, and its place in the address, when its page is left after its first run.
+    """
+    st.session_state[TURNED] = st.session_state.setdefault(PAGE, page) != page
+    st.session_state[PAGE] = page
+    if st.session_state[TURNED]:
+        for key in set(keys).intersection(map(str, st.session_state)):
+            st.session_state[key] = st.session_state[key]
+
+
+def _is_chosen(key: str) -> bool:
+    """Whether the widget ``key`` has a value; if it came along, the address says again what it said."""
+    if key in st.session_state and st.session_state.get(TURNED) and arrived(key):
+        st.query_params[key] = arrived(key)  # Streamlit corrects it where something else was chosen since
+    return key in st.session_state
 
 
 def arrived(key: str) -> list[str]:
@@ -35,7 +54,7 @@ def came_by_link() -> bool:
 
 def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str], what: str) -> None:
     """Before the widget ``key`` is made: an option's plain name becomes its label; says which values are no option."""
-    if key in st.session_state:
+    if _is_chosen(key):
         return
     asked = arrived(key)
     plain = {str(option): option for option in options}
@@ -51,7 +70,7 @@ def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str],
 
 def check_number(key: str, low: float, high: float, what: str, *, whole: bool = False) -> bool:
     """Before the widget ``key`` is made: whether the address names a usable number for it; says so if it is none."""
-    if key in st.session_state or not arrived(key):
+    if _is_chosen(key) or not arrived(key):
         return False
     text = arrived(key)[-1]
     try:

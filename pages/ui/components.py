@@ -10,26 +10,19 @@ from pages.ui import address
 
 ASSETS = Path(__file__).parents[2] / "assets"
 COMMON = ("parts/read", "parts/export")
-DRAWING = ("parts/pixels", "parts/scrubber", "parts/names", "parts/map", "parts/matrix", "parts/curve")
+PICTURES = ("parts/pixels", "parts/scrubber", "parts/names")
+DRAWING = (*PICTURES, "parts/map", "parts/matrix", "parts/plot", "parts/selection")
 SCRIPTS = {  # the files of each component, in the order in which they are joined
-    "stage": (*COMMON, *DRAWING, "stage/pictures", "stage/flow", "stage/selection", "stage/main"),
-    "defense": (
-        *COMMON,
-        *("parts/pixels", "parts/scrubber", "parts/names", "parts/map", "parts/matrix"),
-        *("stage/selection", "defense/strip", "defense/lines", "defense/column", "defense/main"),
-    ),
-    "steps": (
-        *COMMON,
-        *("parts/pixels", "parts/scrubber", "parts/names"),
-        *("steps/pictures", "steps/bars", "steps/path", "steps/charts", "steps/main"),
-    ),
+    "stage": (*COMMON, *DRAWING, "stage/pictures", "stage/flow", "stage/curve", "stage/main"),
+    "defense": (*COMMON, *DRAWING, "defense/strip", "defense/lines", "defense/column", "defense/main"),
+    "steps": (*COMMON, *PICTURES, "steps/pictures", "steps/bars", "steps/path", "steps/charts", "steps/main"),
     "glimpse": ("parts/read", "parts/pixels", "parts/scrubber", "glimpse/main"),
     "tour": ("parts/read", "tour/main"),
     "sheet": ("parts/read", "parts/pixels", "sheet/main"),
     "strip": ("parts/read", "parts/pixels", "strip/main"),
     "tables": ("parts/read", "tables/main"),
     "pad": ("parts/read", "pad/main"),
-    "probe": (*COMMON, "parts/pixels", "parts/scrubber", "parts/names", "parts/map", "probe/around", "probe/main"),
+    "probe": (*COMMON, *PICTURES, "parts/map", "probe/around", "probe/main"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import streamlit as st
 
@@ -58,9 +59,7 @@ def _line(spec: SweepSpec, model: str, is_there: bool) -> Line:
 
 def run_if_linked(lines: Sequence[Line]) -> None:
     """A link that names a position ε shows that position: run the attack at once, the first time."""
-    if address.is_linked():
-        _submit(_specs(lines))
-        st.rerun()
+    jobs_bar.run_if_linked(*_specs(lines))
 
 
 def run_button(lines: Sequence[Line]) -> None:
@@ -69,19 +68,12 @@ def run_button(lines: Sequence[Line]) -> None:
     if not specs:
         return
     waiting = [spec for spec in (*specs, *_stronger(lines)) if _is_mine(spec)]
-    if waiting:
-        st.button("Cancel", icon=":material/stop:", key="cancel", on_click=_cancel, args=(waiting,))
-        return
     done = all(_is_done(spec) for spec in specs)
-    st.button(
+    jobs_bar.run_or_cancel(
         f"Run on all {len(specs)}" if len(specs) > 1 else "Run attack",
-        icon=":material/play_arrow:",
-        type="primary",
-        key="run",
-        on_click=_submit,
-        args=(specs,),
-        disabled=done,
-        help="This attack has been run on every model that is there; change a choice to run another." if done else None,
+        run=partial(jobs_bar.submit, *specs),
+        cancel=partial(jobs_bar.cancel, *waiting) if waiting else None,
+        refusal="This attack has been run on every model here; change a choice to run another." if done else "",
     )
 
 
@@ -202,7 +194,7 @@ def _check(lines: Sequence[Line]) -> None:
         help=f"{robustness.phrase(specs[0].attack)}, same samples, same ε. "
         "A defense is only known to hold against what was tried.",
     ):
-        _submit(specs)
+        jobs_bar.submit(*specs)
         st.rerun(scope="app")
 
 
@@ -236,16 +228,6 @@ def _specs(lines: Sequence[Line]) -> list[SweepSpec]:
 def _stronger(lines: Sequence[Line]) -> list[SweepSpec]:
     harder = [robustness.stronger(spec) for spec in _specs(lines)]
     return [spec for spec in harder if spec is not None]
-
-
-def _submit(specs: Sequence[SweepSpec]) -> None:
-    for spec in specs:
-        jobs_bar.submit(spec)
-
-
-def _cancel(specs: Sequence[SweepSpec]) -> None:
-    for spec in specs:
-        cache.jobs().cancel(spec.digest, owner=jobs_bar.owner())
 
 
 def _is_active(spec: SweepSpec) -> bool:

@@ -290,11 +290,9 @@ def _is_active(line: Line) -> bool:
 
 
 def _submit(lines: Sequence[Line]) -> None:
-    for line in lines:
-        jobs_bar.submit(line.spec)
-        st.session_state[ASKED][line.spec.digest] = True
+    jobs_bar.submit(*(line.spec for line in lines))
+    st.session_state[ASKED].update((line.spec.digest, True) for line in lines)
 
 
 def _cancel(lines: Sequence[Line]) -> None:
-    for line in lines:
-        cache.jobs().cancel(line.spec.digest, owner=jobs_bar.owner())
+    jobs_bar.cancel(*(line.spec for line in lines))

@@ -1,5 +1,7 @@
 """Running work: the button that starts it, the bar in the sidebar that shows the queue."""
 
+from collections.abc import Callable
+from functools import partial
 from uuid import uuid4
 
 import streamlit as st
@@ -16,41 +18,59 @@ def owner() -> str:
     return str(st.session_state.setdefault("_owner", uuid4().hex))
 
 
-def submit(spec: SweepSpec) -> None:
-    """Queue a sweep for this session."""
-    attack = spec.attack
-    title = f"{words.attack_name(attack.attack)} on {words.model_name(attack.model)}"
-    cache.ask_for_sweep(spec, owner(), title)
+def submit(*specs: SweepSpec) -> None:
+    """Queue sweeps for this session."""
+    for spec in specs:
+        attack = spec.attack
+        title = f"{words.attack_name(attack.attack)} on {words.model_name(attack.model)}"
+        cache.ask_for_sweep(spec, owner(), title)
 
 
-def run_if_linked(spec: SweepSpec) -> None:
-    """A link that names a position ε shows that position: run the sweep at once, the first time."""
+def cancel(*specs: SweepSpec) -> None:
+    """Give sweeps up for this session."""
+    for spec in specs:
+        cache.jobs().cancel(spec.digest, owner=owner())
+
+
+def run_if_linked(*specs: SweepSpec) -> None:
+    """A link that names a position ε shows that position: run the sweeps at once, the first time."""
     if address.is_linked():
-        submit(spec)
+        submit(*specs)
         st.rerun()
 
 
 def run_button(spec: SweepSpec) -> None:
     """Run, or Cancel while this session waits for the sweep."""
     job = cache.jobs().get(spec.digest)
-    if job is not None and job.active and cache.jobs().owns(spec.digest, owner()):
-        st.button("Cancel", icon=":material/stop:", key="cancel", on_click=_cancel, args=(spec.digest,))
-        return
+    mine = job is not None and job.active and cache.jobs().owns(spec.digest, owner())
     done = job is not None and job.state == "done"
-    st.button(
+    run_or_cancel(
         "Run attack",
-        icon=":material/play_arrow:",
-        type="primary",
-        key="run",
-        on_click=submit,
-        args=(spec,),
-        disabled=done,
-        help="This sweep has been run; change a choice to run another." if done else None,
+        run=partial(submit, spec),
+        cancel=partial(cancel, spec) if mine else None,
+        refusal="This sweep has been run; change a choice to run another." if done else "",
     )
 
 
-def _cancel(key: str) -> None:
-    cache.jobs().cancel(key, owner=owner())
+def run_or_cancel(
+    label: str, *, run: Callable[[], None], cancel: Callable[[], None] | None = None, refusal: str = ""
+) -> None:
+    """The button that starts a page's work; Cancel instead where there is something to ``cancel``.
+
+    A ``refusal`` says why the work cannot be started now.
+    """
+    if cancel is not None:
+        st.button("Cancel", icon=":material/stop:", key="cancel", on_click=cancel)
+        return
+    st.button(
+        label,
+        icon=":material/play_arrow:",
+        type="primary",
+        key="run",
+        on_click=run,
+        disabled=bool(refusal),
+        help=refusal or None,
+    )
 
 
 def queue() -> None:

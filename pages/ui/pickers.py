@@ -17,6 +17,7 @@ LOWEST, HIGHEST = 0.01, 1.0  # of ε
 SAMPLES = (64, 128, 256, 512, 1024)
 SEEDS, STEPS = 9999, 100
 MAPS = {"pca": "PCA", "umap": "UMAP"}
+CHOICES = ("data", "model", "attack", "eps", "n", "seed", "map", "views", "steps", "goal")  # keys that pages share
 
 
 @dataclass(frozen=True)

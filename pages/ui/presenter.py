@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.ui import address, links
 
 SCRIPT = Path(__file__).parents[2] / "assets" / "guide" / "lecture.json"
-LARGER = "<style>html { font-size: 19px; } [class*='st-key-stage'], [class*='st-key-defense'] { zoom: 1.12; }</style>"
+LARGER = "<style>html { font-size: 19px; } .st-key-stage, .st-key-defense, .st-key-trace { zoom: 1.12; }</style>"
 _ON, _STEP = "_presenting", "_lecture_step"
 
 

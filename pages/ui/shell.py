@@ -17,6 +17,7 @@ def sidebar(page: str) -> None:
     """Draw the sidebar of a page in PAGES; what is picked there is :func:`target`'s."""
     st.logo("assets/logo.svg", size="large", icon_image="assets/icon.svg")
     address.arrive()
+    address.carry(page, pickers.CHOICES)
     pins.pinned()  # so that what the address pins wrongly is said on top
     st.session_state[_ROUTED] = True
     st.session_state[_TARGET] = None

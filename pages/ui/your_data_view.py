@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 import streamlit as st
@@ -72,19 +73,12 @@ def run_button(spec: SweepSpec | None) -> None:
     """Run, or Cancel while the attack runs; says what is missing."""
     work = own_input.current()
     job = None if work is None else _job(work, spec)
-    if job is not None and job.active:
-        st.button("Cancel", icon=":material/stop:", key="cancel", on_click=_cancel)
-        return
-    done = job is not None and job.state == "done"
-    st.button(
+    done = "This attack has been run." if job is not None and job.state == "done" else ""
+    jobs_bar.run_or_cancel(
         "Run attack",
-        icon=":material/play_arrow:",
-        type="primary",
-        key="run",
-        on_click=_submit,
-        args=(spec,),
-        disabled=done or work is None,
-        help="Bring a sample first." if work is None else "This attack has been run." if done else None,
+        run=partial(_submit, spec),
+        cancel=_cancel if job is not None and job.active else None,
+        refusal="Bring a sample first." if work is None else done,
     )
 
 
@@ -101,10 +95,10 @@ def _job(work: Work, spec: SweepSpec | None) -> cache.JobView | None:
     return cache.jobs().get(work.job) if work.job and work.spec == spec else None
 
 
-def _submit(spec: SweepSpec) -> None:
+def _submit(spec: SweepSpec | None) -> None:
     """Queue the attack. The queue holds the samples only while it works on them, the results never."""
     work = own_input.current()
-    if work is None:
+    if work is None or spec is None:
         return
     _cancel()
     the_lab, box, key = cache.lab(), weakref.ref(work), f"own-{uuid4().hex}"

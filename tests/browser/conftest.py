@@ -37,9 +37,9 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The app with the fake lab, in a process of its own."""
+    """The app with the fake lab, in a process of its own; what one file of tests runs, no other finds done."""
     port = free_port()
     script = Path(__file__).parent / "serve_fake.py"
     log = tmp_path_factory.mktemp("server") / "log.txt"

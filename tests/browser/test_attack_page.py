@@ -51,6 +51,18 @@ def test_an_attack_grows_on_the_screen(open_page):
     page.wait_for_function("location.search.includes('at=0.3')")
 
 
+def test_choices_are_taken_along_to_every_page_and_back(open_page):
+    page = open_page("?seed=108&n=64&attack=pgd")
+    page.get_by_role("link", name="Defense").click()
+    page.wait_for_selector(".defense[data-frames]")
+    page.wait_for_function("location.search.includes('seed=108')")
+    page.get_by_role("link", name="Tables").click()
+    page.wait_for_selector(".tables[data-ready]")
+    page.get_by_role("link", name="Attack").click()
+    page.wait_for_function("location.search.includes('n=64')")
+    assert parameters(page) == {"seed": "108", "n": "64", "attack": "PGD"}
+
+
 def test_scrubbing_by_keyboard_needs_no_server(open_page):
     page = open_page("?seed=102")
     run_to_the_end(page)
