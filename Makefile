@@ -26,7 +26,7 @@ train: $(VENV)/app.stamp
 	@$(VENV)/bin/python -m core train $(RECIPE)
 
 test: $(VENV)/dev.stamp
-	@$(VENV)/bin/python -m pytest
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 lint: $(VENV)/dev.stamp
 	@$(VENV)/bin/python -m ruff format --check .

@@ -3,7 +3,7 @@ import streamlit as st
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import presenter
+from pages.ui import cache, presenter
 
 SOON = 20
 
@@ -33,6 +33,18 @@ def test_presenting_puts_the_controls_away_and_steps_the_script(app):
     assert presenter.script()[1]["say"] in texts(app)
     assert "2" in app.query_params["step"]
     assert not app.exception
+
+
+def test_no_step_of_the_lecture_waits_for_its_attack(app):
+    app.query_params["present"] = "1"
+    app.run()
+    app.button(key="present-next").click().run()
+    assert cache.jobs().join(SOON)
+    for step in presenter.script()[1:]:
+        app.button(key="present-next").click().run()
+        if step["page"] in ("attack", "defense"):
+            app.switch_page(f"pages/{step['page']}.py").run()
+            assert app.button(key="run").disabled, step["title"]
 
 
 def test_a_link_opens_the_script_where_its_sender_was(app):

@@ -1,9 +1,11 @@
 """The address as it was opened: links are checked against what there is, and what does not fit is said, not obeyed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from core.figures.selection import is_selection
 
@@ -37,7 +39,8 @@ def carry(page: str, keys: Sequence[str]) -> None:
 def _is_chosen(key: str) -> bool:
     """Whether the widget ``key`` has a value; if it came along, the address says again what it said."""
     if key in st.session_state and st.session_state.get(TURNED) and arrived(key):
-        st.query_params[key] = arrived(key)  # Streamlit corrects it where something else was chosen since
+        with suppress(StreamlitAPIException):  # it is bound still, so Streamlit says it
+            st.query_params[key] = arrived(key)  # and corrects it where something else was chosen since
     return key in st.session_state
 
 

@@ -59,19 +59,19 @@ def _line(spec: SweepSpec, model: str, is_there: bool) -> Line:
 
 def run_if_linked(lines: Sequence[Line]) -> None:
     """A link that names a position ε shows that position: run the attack at once, the first time."""
-    jobs_bar.run_if_linked(*_specs(lines))
+    jobs_bar.run_if_linked(*specs(lines))
 
 
 def run_button(lines: Sequence[Line]) -> None:
     """Run on all models, or Cancel while this session waits for one of them."""
-    specs = _specs(lines)
-    if not specs:
+    own = specs(lines)
+    if not own:
         return
-    waiting = [spec for spec in (*specs, *_stronger(lines)) if _is_mine(spec)]
-    done = all(_is_done(spec) for spec in specs)
+    waiting = [spec for spec in (*own, *_stronger(lines)) if _is_mine(spec)]
+    done = all(_is_done(spec) for spec in own)
     jobs_bar.run_or_cancel(
-        f"Run on all {len(specs)}" if len(specs) > 1 else "Run attack",
-        run=partial(jobs_bar.submit, *specs),
+        f"Run on all {len(own)}" if len(own) > 1 else "Run attack",
+        run=partial(jobs_bar.submit, *own),
         cancel=partial(jobs_bar.cancel, *waiting) if waiting else None,
         refusal="This attack has been run on every model here; change a choice to run another." if done else "",
     )
@@ -79,7 +79,7 @@ def run_button(lines: Sequence[Line]) -> None:
 
 def show(lines: Sequence[Line], spec: SweepSpec, chosen: Target, method: str) -> None:
     """Everything below the controls. Looks again by itself while there is work for it."""
-    if method != "pca" and not any(_is_active(own) for own in _specs(lines)):
+    if method != "pca" and not any(_is_active(own) for own in specs(lines)):
         missing = [report for report in _reports(lines).values() if cache.jobs().get(cache.map_key(report)) is None]
         for report in missing:
             cache.ask_for_map(report, jobs_bar.owner())
@@ -149,7 +149,7 @@ def _harder(line: Line) -> robustness.Result | None:
 
 def _status(lines: Sequence[Line], method: str) -> None:
     """One line a column, so that nothing below it jumps; failures take the room they need."""
-    jobs = {spec.digest: cache.jobs().get(spec.digest) for spec in (*_specs(lines), *_stronger(lines))}
+    jobs = {spec.digest: cache.jobs().get(spec.digest) for spec in (*specs(lines), *_stronger(lines))}
     for job in jobs.values():
         if job is not None and job.state == "failed":
             st.error(f"{job.title}: {job.error}", icon=":material/error:")
@@ -183,25 +183,25 @@ def _state(line: Line, method: str) -> str:
 
 def _check(lines: Sequence[Line]) -> None:
     """The button that asks a stronger attack."""
-    specs = [spec for spec in _stronger(lines) if cache.scores(spec) is None and not _is_done(spec)]
-    if not specs or any(_is_active(spec) for spec in specs):
+    harder = [spec for spec in _stronger(lines) if cache.scores(spec) is None and not _is_done(spec)]
+    if not harder or any(_is_active(spec) for spec in harder):
         return
     if st.button(
         "Check with a stronger attack",
         key="stronger",
         icon=":material/gavel:",
         type="tertiary",
-        help=f"{robustness.phrase(specs[0].attack)}, same samples, same ε. "
+        help=f"{robustness.phrase(harder[0].attack)}, same samples, same ε. "
         "A defense is only known to hold against what was tried.",
     ):
-        jobs_bar.submit(*specs)
+        jobs_bar.submit(*harder)
         st.rerun(scope="app")
 
 
 def _take_along(lines: Sequence[Line], columns: dict[str, defense.Column]) -> None:
     """The numbers to take home, and the way to each model's own page."""
     attacked = [column for column in columns.values() if len(column.report.frames) > 1]
-    if not attacked or any(map(_is_active, _specs(lines))):
+    if not attacked or any(map(_is_active, specs(lines))):
         return
     attack = attacked[0].report.spec.attack
     attackers = {line.model: words.attacker_sentence(line.attacker) for line in lines}
@@ -221,12 +221,13 @@ def _take_along(lines: Sequence[Line], columns: dict[str, defense.Column]) -> No
             links.see("attack", f"{column.name} alone", key=f"alone-{model}", at=attack.epsilon, note=note, model=model)
 
 
-def _specs(lines: Sequence[Line]) -> list[SweepSpec]:
+def specs(lines: Sequence[Line]) -> list[SweepSpec]:
+    """The attack on every model that is there."""
     return [line.spec for line in lines if line.spec is not None and line.can_run]
 
 
 def _stronger(lines: Sequence[Line]) -> list[SweepSpec]:
-    harder = [robustness.stronger(spec) for spec in _specs(lines)]
+    harder = [robustness.stronger(spec) for spec in specs(lines)]
     return [spec for spec in harder if spec is not None]
 
 
@@ -247,5 +248,5 @@ def _is_done(spec: SweepSpec) -> bool:
 def _busy(lines: Sequence[Line], method: str) -> bool:
     maps = [] if method == "pca" else [cache.map_key(report) for report in _reports(lines).values()]
     jobs = [cache.jobs().get(key) for key in maps]
-    sweeps = [*_specs(lines), *_stronger(lines)]
+    sweeps = [*specs(lines), *_stronger(lines)]
     return any(map(_is_active, sweeps)) or any(job is not None and job.active for job in jobs)

@@ -11,7 +11,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.ui import address, links
+from core.records import AttackSpec, SweepSpec
+from pages.ui import address, defense_view, jobs_bar, links
 
 SCRIPT = Path(__file__).parents[2] / "assets" / "guide" / "lecture.json"
 LARGER = "<style>html { font-size: 19px; } .st-key-stage, .st-key-defense, .st-key-trace { zoom: 1.12; }</style>"
@@ -80,5 +81,26 @@ def bar() -> None:
 
 def _go(step: int) -> None:
     st.session_state[_STEP] = step
+    _prepare(script()[step:])
     chosen = script()[step]
     links.go(chosen["page"], chosen["at"], chosen["choices"])
+
+
+def _prepare(steps: list[dict[str, Any]]) -> None:
+    """Queue every attack that is still to be shown, in order, so that no step waits for its own."""
+    for step in steps:
+        chosen = step["choices"]
+        if step["page"] not in ("attack", "defense"):
+            continue
+        attack = AttackSpec(
+            dataset=chosen["data"],
+            model=chosen.get("model", ""),
+            attack=chosen["attack"],
+            epsilon=chosen["eps"],
+            samples=chosen["n"],
+            seed=chosen["seed"],
+            steps=chosen["steps"],
+            objective=chosen["goal"],
+        )
+        spec = SweepSpec(attack=attack)
+        jobs_bar.submit(*(defense_view.specs(defense_view.lineup(spec)) if step["page"] == "defense" else [spec]))

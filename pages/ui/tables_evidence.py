@@ -44,7 +44,7 @@ def show(table: ResultTable, row: str, column: Column, metric: str, matching: st
             st.markdown("To make this number again:" if cell.ours else "To make it:")
             for command in table_words.commands(cell):
                 st.code(command, language=None, wrap_lines=True)
-            _ways(column, cell)
+            _ways(row, column, cell)
 
 
 def _sentences(row: str, column: Column, cell: Cell, metric: str, matching: str) -> None:
@@ -95,7 +95,7 @@ def compute(cell: Cell, label: str, key: str) -> None:
     )
 
 
-def _ways(column: Column, cell: Cell) -> None:
+def _ways(row: str, column: Column, cell: Cell) -> None:
     """Where the same checkpoint and ε can be looked at."""
     with st.container(horizontal=True):
         if cell.card is not None and cell.sweeps:
@@ -115,4 +115,13 @@ def _ways(column: Column, cell: Cell) -> None:
                 seed=attack.seed,
             )
         if cell.remedy:
-            links.see("train", "Train", key="cell-train", note="Opens the page that starts trainings.")
+            attacker = cell.card is not None
+            links.see(
+                "train",
+                "Train",
+                key="cell-train",
+                note="Opens the page that starts trainings.",
+                tr_data=column.dataset,
+                tr_kind="attacker" if attacker else "model",
+                **({"tr_target": cell.card.name} if attacker else {"tr_model": row}),
+            )

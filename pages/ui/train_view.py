@@ -47,8 +47,8 @@ def show() -> None:
 
 def _show(was_busy: bool, problem: str) -> None:
     with errors.shown("list of runs"):
-        if train_form.PROBLEM in st.session_state:
-            st.rerun()
+        if train_form.PROBLEM in st.session_state or cache.trainings().busy() != was_busy:
+            st.rerun()  # before a button is drawn that the next run draws anew
         runs = cache.trainings().runs()
         st.subheader("Runs", anchor=False)
         if problem:
@@ -58,8 +58,6 @@ def _show(was_busy: bool, problem: str) -> None:
             return
         _rows(runs)
         _details(runs)
-        if cache.trainings().busy() != was_busy:
-            st.rerun()
 
 
 def _rows(runs: tuple[RunRecord, ...]) -> None:

@@ -19,7 +19,7 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SECONDS_AN_EPSILON = "0.25"
+SECONDS_AN_EPSILON = 0.25  # a file of tests that watches nothing grow says less: PACE
 PATIENCE = 120_000  # milliseconds; only a starved machine comes near it
 
 
@@ -38,15 +38,14 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(request, tmp_path_factory):
     """The app with the fake lab, in a process of its own; what one file of tests runs, no other finds done."""
     port = free_port()
     script = Path(__file__).parent / "serve_fake.py"
+    pace = str(getattr(request.module, "PACE", SECONDS_AN_EPSILON))
     log = tmp_path_factory.mktemp("server") / "log.txt"
     with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, str(script), str(port), SECONDS_AN_EPSILON], stdout=out, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen([sys.executable, str(script), str(port), pace], stdout=out, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + PATIENCE / 1000
         while not answers(f"http://localhost:{port}/_stcore/health"):

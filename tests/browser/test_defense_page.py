@@ -2,6 +2,7 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
+PACE = 0.02  # seconds an ε
 POINTS = 13
 MODELS = ["cl_mvc", "ar_dmvc", "ar_dmvc_am"]
 
