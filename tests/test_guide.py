@@ -145,7 +145,7 @@ def test_the_lecture_takes_ten_minutes():
 def test_the_lecture_shows_the_attack_its_control_the_defenses_and_their_limits_in_that_order():
     shown = [(step["choices"].get("model"), step["choices"].get("attack"), step["at"]) for step in LECTURE]
     stations = [
-        ("cl_mvc", "gan", None), ("cl_mvc", "gan", 0.0), ("cl_mvc", "gan", 0.1), ("cl_mvc", "gan", 0.3),
+        ("cl_mvc", "gan", 0.0), ("cl_mvc", "gan", 0.1), ("cl_mvc", "gan", 0.3),
         ("cl_mvc", "noise", 0.2), ("cl_mvc", "gan", 0.2), ("ar_dmvc", "gan", 0.2), ("ar_dmvc", "pgd", 0.2),
         ("ar_dmvc_am", "pgd", 0.2), ("ar_dmvc_am", "pgd", 0.3),
     ]  # fmt: skip
