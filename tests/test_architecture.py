@@ -1,10 +1,12 @@
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
 
 import pytest
 
+from pages.ui import components
 from tests.conftest import PROJECT
 
 STANDARD = sys.stdlib_module_names
@@ -286,3 +288,12 @@ def test_the_lab_starts_without_what_only_some_need():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("component", sorted(components.SCRIPTS))
+def test_the_joined_files_of_a_component_declare_each_name_once(component):
+    declared = re.findall(r"^(?:const|let|function|class) (\w+)", components.script(component), re.M)
+    together = re.findall(r"^(?:const|let) \[([^]]+)\] =", components.script(component), re.M)
+    names = [*declared, *(name.strip() for group in together for name in group.split(","))]
+    assert len(names) > 5
+    assert sorted(names) == sorted(set(names))

@@ -247,6 +247,18 @@ def test_the_csv_has_a_line_for_every_state_at_every_epsilon(report):
     assert text.startswith("# 64 samples")
 
 
+def test_a_label_has_the_same_colour_in_every_model():
+    first, second = theme.cluster_palette([2, 0, 1]), theme.cluster_palette([0, 1, 2])
+    assert [first[1], first[2], first[0]] == second == list(theme.CLUSTERS[:3])
+
+
+@pytest.mark.parametrize("matching", [[4, -1, 0, -1, 2], [-1, -1], [7, -1, 3], list(range(10))])
+def test_no_two_clusters_share_a_colour_while_there_are_enough(matching):
+    colours = theme.cluster_palette(matching)
+    assert len(set(colours)) == len(matching)
+    assert all(colours[k] == theme.cluster_color(label) for k, label in enumerate(matching) if label >= 0)
+
+
 def test_the_app_uses_the_colours_of_the_theme():
     config = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())
     assert config["theme"]["chartCategoricalColors"] == list(theme.CLUSTERS)

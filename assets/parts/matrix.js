@@ -73,10 +73,14 @@ function createMatrix(panel, stage, after) {
       scene.columns.forEach((cluster, column) => {
         const [node, count] = [cells[label][column], row[cluster]];
         const share = count / sum;
+        const picked = stage.selection.has({ kind: "cell", now: after, label, cluster });
+        const look = `${count} of ${sum}${picked ? ", picked" : ""}`;
+        if (node.look === look) return; // most cells stay as they are from one ε to the next
+        node.look = look;
         setText(node, count ? String(count) : "");
         node.style.setProperty("--share", `${Math.round(100 * Math.sqrt(share))}%`);
         node.classList.toggle("strong", share > 0.3);
-        node.classList.toggle("picked", stage.selection.has({ kind: "cell", now: after, label, cluster }));
+        node.classList.toggle("picked", picked);
         node.title = `label ${scene.classes[label]}, cluster ${scene.clusters[cluster]}: ${count} of ${sum}`;
       });
     });

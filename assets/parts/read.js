@@ -85,7 +85,7 @@ function roleColor(colors, role) {
 }
 
 function clusterColor(scene, cluster) {
-  return scene.palette[cluster % scene.palette.length];
+  return scene.palette[cluster];
 }
 
 // A canvas of its CSS size in device pixels; returns its context, already scaled to CSS pixels.

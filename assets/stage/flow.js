@@ -3,6 +3,8 @@
 const BAR = 12; // pixels a cluster's bar is wide
 const BETWEEN = 5; // pixels between two bars
 const EDGE = 46; // pixels for the names
+const MARGIN = 9; // pixels above and below, for the name of a thin bar
+const LINE = 13; // pixels a name needs
 
 function createFlow(panel, stage) {
   const drawing = svg("svg", { role: "group" });
@@ -28,9 +30,9 @@ function createFlow(panel, stage) {
 
   function stack(sizes) {
     const used = sizes.filter(Boolean).length;
-    const unit = (height - BETWEEN * Math.max(0, used - 1)) / scene.n;
+    const unit = (height - 2 * MARGIN - BETWEEN * Math.max(0, used - 1)) / scene.n;
     const tops = [];
-    let at = 0;
+    let at = MARGIN;
     for (const k of order) {
       tops[k] = at;
       if (sizes[k]) at += sizes[k] * unit + BETWEEN;
@@ -39,11 +41,15 @@ function createFlow(panel, stage) {
   }
 
   function side(sizes, { tops, unit }, x, anchor) {
-    return order.filter((k) => sizes[k]).flatMap((k) => [
-      svg("rect", { x, y: tops[k], width: BAR, height: Math.max(1, sizes[k] * unit), fill: clusterColor(scene, k) }),
-      svg("text", { class: "axis", x: anchor === "end" ? x - 6 : x + BAR + 6, y: tops[k] + (sizes[k] * unit) / 2 + 5, "text-anchor": anchor },
-        `${scene.clusters[k].slice(0, 5)}`),
-    ]);
+    let last = -LINE;
+    return order.filter((k) => sizes[k]).flatMap((k) => {
+      const [high, beside] = [Math.max(1, sizes[k] * unit), anchor === "end" ? x - 6 : x + BAR + 6];
+      last = Math.max(tops[k] + high / 2 + 5, last + LINE); // no name on another
+      return [
+        svg("rect", { x, y: tops[k], width: BAR, height: high, fill: clusterColor(scene, k) }),
+        svg("text", { class: "axis", x: beside, y: last, "text-anchor": anchor }, scene.clusters[k].slice(0, 5)),
+      ];
+    });
   }
 
   function band(from, to, size, left, right) {

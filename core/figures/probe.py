@@ -150,7 +150,7 @@ def _common(reference: Reference, view_names: Sequence[str]) -> dict[str, Any]:
         "shapes": [list(view.shape[1:]) for view in reference.views],
         "about": _reference_text(reference),
         "roles": theme.role_colors(),
-        "palette": list(theme.CLUSTERS),
+        "palette": theme.cluster_palette(reference.matching.tolist()),
         "diverging": list(theme.DIVERGING),
     }
 

@@ -77,7 +77,7 @@ def pack(
         "protocol": words.protocol(report.spec, report.subject.card_digest, attacker),
         "command": words.command(report.spec),
         "roles": theme.role_colors(),
-        "palette": list(theme.CLUSTERS),
+        "palette": theme.cluster_palette(report.subject.matching.tolist()),
         "diverging": list(theme.DIVERGING),
         **picture_header,
     }

@@ -51,7 +51,7 @@ def pack(report: TraceReport, map_record: MapRecord, *, view_names: Sequence[str
         "map": stage.MAP_LABELS.get(map_record.method, map_record.method),
         "protocol": protocol(report),
         "roles": theme.role_colors(),
-        "palette": list(theme.CLUSTERS),
+        "palette": theme.cluster_palette(subject.matching.tolist()),
         "diverging": list(theme.DIVERGING),
         **pictures,
     }

@@ -1,5 +1,6 @@
 """The only colours of the lab: roles keep theirs on every screen, clusters use a palette for any colour vision."""
 
+from collections.abc import Sequence
 from typing import Any
 
 # Okabe and Ito's blue, vermilion and bluish green, darkened or lightened until they read at 4.5:1 on each background.
@@ -65,6 +66,15 @@ def role_colors() -> dict[str, dict[str, str]]:
 def cluster_color(cluster: int) -> str:
     """The colour of a cluster; past ten clusters the palette starts again."""
     return CLUSTERS[cluster % len(CLUSTERS)]
+
+
+def cluster_palette(matching: Sequence[int]) -> list[str]:
+    """Each cluster's colour: that of the label it matches, so that a label keeps its colour in every model.
+
+    ``matching`` holds a label for each cluster, -1 for none; clusters without one take the colours that are left.
+    """
+    left = iter(label for label in range(len(matching)) if label not in set(matching))
+    return [cluster_color(label if label >= 0 else next(left)) for label in map(int, matching)]
 
 
 def line_styles() -> dict[str, dict[str, Any]]:
