@@ -50,6 +50,7 @@ class _Job:
     start: Callable[[], Iterator[Any]]
     measure: Callable[[Any], float]
     owners: set[str]
+    later: bool = False
     state: State = "waiting"
     progress: float = 0.0
     latest: Any = None
@@ -60,7 +61,10 @@ class _Job:
 
 
 class JobQueue:
-    """Runs one job at a time on a daemon thread of its own, in order of submission. Safe to share by all sessions."""
+    """Runs one job at a time on a daemon thread of its own, in order of submission, work for later last.
+
+    Safe to share by all sessions.
+    """
 
     def __init__(self, *, keep: int = KEEP) -> None:
         self._keep = keep
@@ -79,19 +83,25 @@ class JobQueue:
         title: str,
         noun: str = "attack",
         progress: Callable[[Any], float] = lambda result: 0.0,
+        later: bool = False,
     ) -> JobView:
         """Queue the work ``start()`` yields, or join the job of the same ``key`` that waits, runs or is done.
 
-        ``progress`` reads the share of the work that is done off a result; ``noun`` names the work in a failure.
+        ``progress`` reads the share of the work that is done off a result; ``noun`` names the work in a failure. Work
+        for ``later`` gives way to work that somebody waits for, until it is submitted without it.
         """
         with self._changed:
             job = self._jobs.get(key)
             if job is None or job.state in ("failed", "cancelled"):
-                job = _Job(key=key, title=title, noun=noun, start=start, measure=progress, owners=set())
+                job = _Job(key=key, title=title, noun=noun, start=start, measure=progress, owners=set(), later=later)
                 self._jobs[key] = job
-                self._waiting.append(job)
+                self._line_up(job)
                 self._ensure_worker()
                 self._changed.notify_all()
+            elif job.later and not later and job in self._waiting:
+                self._waiting.remove(job)
+                job.later = False
+                self._line_up(job)
             job.owners.add(owner)
             return self._view(job)
 
@@ -132,6 +142,10 @@ class JobQueue:
         """Wait until nothing runs or waits; whether that happened within ``timeout`` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None and not self._waiting, timeout)
+
+    def _line_up(self, job: _Job) -> None:
+        urgent = sum(not other.later for other in self._waiting)
+        self._waiting.insert(len(self._waiting) if job.later else urgent, job)
 
     def _ensure_worker(self) -> None:
         if self._worker is None or not self._worker.is_alive():

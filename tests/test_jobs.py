@@ -39,8 +39,8 @@ class Work:
         self.go.release(self.steps)
 
 
-def submit(queue: JobQueue, key: str, work, owner: str = "me"):
-    return queue.submit(key, work, owner=owner, title=f"Title of {key}", progress=lambda result: result.progress)
+def submit(queue: JobQueue, key: str, work, owner: str = "me", **when):
+    return queue.submit(key, work, owner=owner, title=f"Title of {key}", progress=lambda r: r.progress, **when)
 
 
 def wait_until(condition) -> None:
@@ -105,6 +105,23 @@ def test_one_job_runs_and_the_others_see_their_position(queue):
         work.finish()
     assert queue.join(SOON)
     assert queue.active() == ()
+
+
+def test_work_for_later_gives_way_to_work_that_somebody_waits_for(queue):
+    running, others = Work(), [Work() for _ in range(4)]
+    submit(queue, "running", running)
+    assert running.started.wait(SOON)
+    submit(queue, "later", others[0], later=True)
+    submit(queue, "even later", others[1], later=True)
+    submit(queue, "now", others[2])
+    submit(queue, "after it", others[3])
+    assert [job.key for job in queue.active()] == ["running", "now", "after it", "later", "even later"]
+    submit(queue, "even later", others[1])  # now somebody waits for it
+    assert [job.key for job in queue.active()] == ["running", "now", "after it", "even later", "later"]
+    for work in (running, *others):
+        work.finish()
+    assert queue.join(SOON)
+    assert [work.runs for work in others] == [1, 1, 1, 1]
 
 
 def test_cancel_shows_at_once_and_closes_the_iterator_at_its_next_step(queue):

@@ -111,8 +111,11 @@ def ask_for_map(report: SweepReport | TraceReport, owner: str) -> JobView:
     return jobs().submit(map_key(report), start, owner=owner, title="UMAP", noun="map")
 
 
-def ask_for_sweep(spec: SweepSpec, owner: str, title: str) -> JobView:
-    """Queue the sweep, or join whoever has asked for the same. Its numbers are kept for another day."""
+def ask_for_sweep(spec: SweepSpec, owner: str, title: str, *, later: bool = False) -> JobView:
+    """Queue the sweep, or join whoever has asked for the same. Its numbers are kept for another day.
+
+    One for ``later`` gives way to work that somebody waits for.
+    """
     the_lab = lab()
 
     def start() -> Iterator[SweepReport]:
@@ -128,6 +131,7 @@ def ask_for_sweep(spec: SweepSpec, owner: str, title: str) -> JobView:
         owner=owner,
         title=title,
         progress=lambda report: report.progress,
+        later=later,
     )
 
 

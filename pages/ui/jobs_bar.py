@@ -18,12 +18,12 @@ def owner() -> str:
     return str(st.session_state.setdefault("_owner", uuid4().hex))
 
 
-def submit(*specs: SweepSpec) -> None:
-    """Queue sweeps for this session."""
+def submit(*specs: SweepSpec, later: bool = False) -> None:
+    """Queue sweeps for this session; those for ``later`` give way to work that somebody waits for."""
     for spec in specs:
         attack = spec.attack
         title = f"{words.attack_name(attack.attack)} on {words.model_name(attack.model)}"
-        cache.ask_for_sweep(spec, owner(), title)
+        cache.ask_for_sweep(spec, owner(), title, later=later)
 
 
 def cancel(*specs: SweepSpec) -> None:

@@ -15,7 +15,11 @@ from core.records import AttackSpec, SweepSpec
 from pages.ui import address, defense_view, jobs_bar, links
 
 SCRIPT = Path(__file__).parents[2] / "assets" / "guide" / "lecture.json"
-LARGER = "<style>html { font-size: 19px; } .st-key-stage, .st-key-defense, .st-key-trace { zoom: 1.12; }</style>"
+LARGER = """<style>
+html { font-size: 19px; }
+.st-key-stage, .st-key-defense, .st-key-trace { zoom: 1.12; }
+.st-key-present-say p { font-size: 1.3rem; line-height: 1.35; }
+</style>"""
 _ON, _STEP = "_presenting", "_lecture_step"
 
 
@@ -63,20 +67,23 @@ def bar() -> None:
     address.remember("present", "1")
     at: int | None = st.session_state.get(_STEP)
     last = len(script()) - 1
-    with st.container(horizontal=True, vertical_alignment="center", key="presenter"):
-        st.button("Back", icon=":material/arrow_back:", key="present-back", shortcut="Left", disabled=not at,
-                  on_click=_go, args=((at or 0) - 1,))  # fmt: skip
-        st.button("Next", icon=":material/arrow_forward:", key="present-next", shortcut="Right", type="primary",
-                  disabled=at == last, on_click=_go, args=(0 if at is None else at + 1,))  # fmt: skip
-        if at is None:
-            st.markdown("**Presenting.** → starts the ten-minute lecture of the guide.", width="stretch")
-        else:
-            step = script()[at]
-            address.remember("step", str(at + 1))
-            st.markdown(f"**{at + 1}/{last + 1} {step['title']}.** {step['say']}", width="stretch")
-            with st.popover("Notes", icon=":material/sticky_note_2:"):
-                st.markdown(f"{step['notes']}\n\nAbout {step['minutes']:g} min.")
-        st.button("Leave", icon=":material/close:", key="present-leave", type="tertiary", on_click=stop)
+    step = None if at is None else script()[at]
+    with st.container(key="presenter", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Back", icon=":material/arrow_back:", key="present-back", shortcut="Left", disabled=not at,
+                      on_click=_go, args=((at or 0) - 1,))  # fmt: skip
+            st.button("Next", icon=":material/arrow_forward:", key="present-next", shortcut="Right", type="primary",
+                      disabled=at == last, on_click=_go, args=(0 if at is None else at + 1,))  # fmt: skip
+            st.markdown(
+                "**Presenting**" if step is None else f"**{at + 1}/{last + 1} {step['title']}**", width="stretch"
+            )
+            if step is not None:
+                address.remember("step", str(at + 1))
+                with st.popover("Notes", icon=":material/sticky_note_2:"):
+                    st.markdown(f"{step['notes']}\n\nAbout {step['minutes']:g} min.")
+            st.button("Leave", icon=":material/close:", key="present-leave", type="tertiary", on_click=stop)
+        with st.container(key="present-say"):
+            st.markdown("→ starts the ten-minute lecture of the guide." if step is None else step["say"])
 
 
 def _go(step: int) -> None:
@@ -103,4 +110,5 @@ def _prepare(steps: list[dict[str, Any]]) -> None:
             objective=chosen["goal"],
         )
         spec = SweepSpec(attack=attack)
-        jobs_bar.submit(*(defense_view.specs(defense_view.lineup(spec)) if step["page"] == "defense" else [spec]))
+        specs = defense_view.specs(defense_view.lineup(spec)) if step["page"] == "defense" else [spec]
+        jobs_bar.submit(*specs, later=True)
