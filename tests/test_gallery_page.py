@@ -145,6 +145,14 @@ def test_the_address_is_read_by_plain_names(lab):
     assert not app.warning
 
 
+def test_a_gradient_attack_is_the_one_that_was_chosen(lab):
+    app = settle(open_page(attack="pgd", goal="assignment", steps="3", views="original", gal_models="cl_mvc"))
+    (report,) = lab.kept.values()
+    assert (report.spec.attack.objective, report.spec.attack.steps, report.spec.attack.views) == ("assignment", 3, (0,))
+    assert "PGD on the assignment (3 steps)" in texts(app, "caption")
+    assert not app.warning
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from core.figures import sheet, words
+from core.figures import robustness, sheet, words
 from core.figures.sheet import Pictures, Style
 from core.records import Integers, SweepReport
 
@@ -71,7 +71,7 @@ def frame_note(report: SweepReport, frame: int = -1) -> str:
     before, after = report.frames[0].scores.frozen.accuracy, now.scores.frozen.accuracy
     moved = f"{round(now.scores.changed * attack.samples)} of {attack.samples} samples moved"
     change = f"ACC {before:.2f} → {after:.2f} (matching frozen)"
-    return f"{words.attack_name(attack.attack)}, ε = {words.epsilon_text(now.epsilon)} · {change} · {moved}"
+    return f"{robustness.phrase(attack)}, ε = {words.epsilon_text(now.epsilon)} · {change} · {moved}"
 
 
 def page(

@@ -51,6 +51,7 @@ def pick(chosen: Target) -> tuple[tuple[Line, ...], Look, DeltaGenerator]:
             note = "Chooses the samples and drives the attack's randomness."
             seed = pickers.pick_number("Seed", "seed", 0, pickers.SEEDS, 0, note)
             look = Look(_pick_order(), _pick_count())
+            details = pickers.pick_details(chosen.facts, attack)
         models = _pick_models(names)
         run_slot = st.container(horizontal=True, vertical_alignment="center")
     spec = AttackSpec(
@@ -60,6 +61,7 @@ def pick(chosen: Target) -> tuple[tuple[Line, ...], Look, DeltaGenerator]:
         epsilon=epsilon,
         samples=min(SAMPLES, chosen.facts.samples // 2),
         seed=seed,
+        **details,
     )
     return tuple(_line(replace(spec, model=model)) for model in models), look, run_slot
 
@@ -227,7 +229,6 @@ def _sheet(line: Line, report: SweepReport, look: Look, chosen: Target) -> None:
             eps=attack.epsilon,
             n=attack.samples,
             seed=attack.seed,
-            views=list(views),
         )
 
 

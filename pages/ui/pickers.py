@@ -89,10 +89,7 @@ def sweep(chosen: Target, attacks: Sequence[str] | None = None) -> tuple[SweepSp
         samples = _pick_samples(chosen.facts)
         seed = pick_number("Seed", "seed", 0, SEEDS, 0, "Chooses the samples and drives the attack's randomness.")
         method = pick_map()
-        with st.popover("More", icon=":material/tune:"):
-            views = pick_views(chosen.facts.view_names)
-            steps = pick_number("Steps", "steps", 1, STEPS, 10, "Of PGD only.", disabled=attack != "pgd")
-            objective = pick_objective(attack)
+        details = pick_details(chosen.facts, attack)
         run_slot = st.container(width="content")
     spec = SweepSpec(
         attack=AttackSpec(
@@ -102,12 +99,23 @@ def sweep(chosen: Target, attacks: Sequence[str] | None = None) -> tuple[SweepSp
             epsilon=epsilon,
             samples=samples,
             seed=seed,
-            views=views,
-            steps=steps if attack == "pgd" else 10,
-            objective=objective if attack in words.GRADIENT_ATTACKS else "both",
+            **details,
         )
     )
     return spec, method, run_slot
+
+
+def pick_details(facts: Any, attack: str) -> dict[str, Any]:
+    """Behind "More": the attacked views and a gradient attack's knobs, as fields of an AttackSpec."""
+    with st.popover("More", icon=":material/tune:"):
+        views = pick_views(facts.view_names)
+        steps = pick_number("Steps", "steps", 1, STEPS, 10, "Of PGD only.", disabled=attack != "pgd")
+        objective = pick_objective(attack)
+    return {
+        "views": views,
+        "steps": steps if attack == "pgd" else 10,
+        "objective": objective if attack in words.GRADIENT_ATTACKS else "both",
+    }
 
 
 def pick_attack(options: Sequence[str]) -> str:

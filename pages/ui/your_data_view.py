@@ -42,23 +42,10 @@ def pick(chosen: Target) -> tuple[AttackSpec, DeltaGenerator]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         epsilon = pickers.pick_epsilon(chosen.facts)
         seed = pickers.pick_number("Seed", "seed", 0, pickers.SEEDS, 0, "Drives the attack and the noise of view 2.")
-        with st.popover("More", icon=":material/tune:"):
-            views = pickers.pick_views(chosen.facts.view_names)
-            steps = pickers.pick_number(
-                "Steps", "steps", 1, pickers.STEPS, 10, "Of PGD only.", disabled=attack != "pgd"
-            )
-            objective = pickers.pick_objective(attack)
+        details = pickers.pick_details(chosen.facts, attack)
         run_slot = st.container(width="content")
     spec = AttackSpec(
-        dataset=card.dataset,
-        model=card.name,
-        attack=attack,
-        epsilon=epsilon,
-        samples=1,
-        seed=seed,
-        views=views,
-        steps=steps if attack == "pgd" else 10,
-        objective=objective if attack in words.GRADIENT_ATTACKS else "both",
+        dataset=card.dataset, model=card.name, attack=attack, epsilon=epsilon, samples=1, seed=seed, **details
     )
     return spec, run_slot
 
