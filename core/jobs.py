@@ -17,6 +17,7 @@ from core.errors import LabError
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 KEEP = 12  # ended jobs of each kind of work whose results stay readable
+KEEP_BYTES = 3 << 29  # 1.5 GiB, the most that their results may weigh together
 MESSAGE_LENGTH = 200
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class _Job:
     noun: str
     start: Callable[[], Iterator[Any]]
     measure: Callable[[Any], float]
+    weigh: Callable[[Any], int]
     owners: set[str]
     later: bool = False
     state: State = "waiting"
@@ -59,6 +61,10 @@ class _Job:
     ended: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def bytes(self) -> int:
+        return 0 if self.latest is None else self.weigh(self.latest)
+
 
 class JobQueue:
     """Runs one job at a time on a daemon thread of its own, in order of submission, work for later last.
@@ -66,8 +72,8 @@ class JobQueue:
     Safe to share by all sessions.
     """
 
-    def __init__(self, *, keep: int = KEEP) -> None:
-        self._keep = keep
+    def __init__(self, *, keep: int = KEEP, keep_bytes: int = KEEP_BYTES) -> None:
+        self._keep, self._keep_bytes = keep, keep_bytes
         self._jobs: OrderedDict[str, _Job] = OrderedDict()  # oldest use first
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
@@ -83,17 +89,18 @@ class JobQueue:
         title: str,
         noun: str = "attack",
         progress: Callable[[Any], float] = lambda result: 0.0,
+        weigh: Callable[[Any], int] = lambda result: 0,
         later: bool = False,
     ) -> JobView:
         """Queue the work ``start()`` yields, or join the job of the same ``key`` that waits, runs or is done.
 
-        ``progress`` reads the share of the work that is done off a result; ``noun`` names the work in a failure. Work
-        for ``later`` gives way to work that somebody waits for, until it is submitted without it.
+        ``progress`` reads the share of the work that is done off a result, ``weigh`` its bytes; ``noun`` names the work
+        in a failure. Work for ``later`` gives way to work that somebody waits for, until it is submitted without it.
         """
         with self._changed:
             job = self._jobs.get(key)
             if job is None or job.state in ("failed", "cancelled"):
-                job = _Job(key=key, title=title, noun=noun, start=start, measure=progress, owners=set(), later=later)
+                job = _Job(key, title, noun, start, progress, weigh, owners=set(), later=later)
                 self._jobs[key] = job
                 self._line_up(job)
                 self._ensure_worker()
@@ -191,10 +198,16 @@ class JobQueue:
 
     def _end(self, job: _Job, state: State) -> None:
         job.state, job.ended = state, time.monotonic()
-        alike = {key: other for key, other in self._jobs.items() if other.noun == job.noun}
-        ended = [key for key, other in alike.items() if other.state not in ("waiting", "running")]
-        for key in ended[: max(0, len(ended) - self._keep)]:
-            del self._jobs[key]
+        ended = [other for other in self._jobs.values() if other.state not in ("waiting", "running")]
+        alike = [other for other in ended if other.noun == job.noun]
+        for other in alike[: max(0, len(alike) - self._keep)]:
+            self._forget(other, ended)
+        while len(ended) > 1 and sum(other.bytes for other in ended) > self._keep_bytes:
+            self._forget(ended[0], ended)
+
+    def _forget(self, job: _Job, ended: list[_Job]) -> None:
+        ended.remove(job)
+        del self._jobs[job.key]
 
     def _view(self, job: _Job) -> JobView:
         seconds = (job.ended or time.monotonic()) - job.started if job.started else 0.0

@@ -219,6 +219,11 @@ class SweepReport:
         """Whether every ε of the grid is there."""
         return len(self.frames) == self.spec.points
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the frames' pictures and hidden representations."""
+        return sum(array.nbytes for frame in self.frames for array in (*frame.views, frame.hidden))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepScores:

@@ -264,6 +264,19 @@ def test_forgets_the_results_that_were_used_least_recently():
     assert [key for key in "abc" if queue.get(key) is not None] == ["a", "c"]
 
 
+def test_forgets_results_that_weigh_too_much_together_but_never_the_last():
+    queue = JobQueue(keep_bytes=10)
+    weights = {"a": 4, "b": 4, "c": 4, "d": 40}
+    kept = []
+    for key, weight in weights.items():
+        work = Work()
+        submit(queue, key, work, weigh=lambda result, weight=weight: weight)
+        work.finish()
+        assert queue.join(SOON)
+        kept.append("".join(other for other in weights if queue.get(other)))
+    assert kept == ["a", "ab", "bc", "d"]
+
+
 def test_many_results_of_one_kind_push_out_none_of_another():
     queue = JobQueue(keep=1)
     for key, noun in (("sweep", "attack"), ("first", "trace"), ("second", "trace")):

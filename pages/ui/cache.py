@@ -131,6 +131,7 @@ def ask_for_sweep(spec: SweepSpec, owner: str, title: str, *, later: bool = Fals
         owner=owner,
         title=title,
         progress=lambda report: report.progress,
+        weigh=lambda report: report.nbytes,
         later=later,
     )
 

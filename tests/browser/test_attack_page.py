@@ -87,6 +87,7 @@ def test_cancel_stops_the_attack_and_keeps_what_there_is(open_page):
     page.wait_for_function(GROWING)
     page.locator(".st-key-cancel button").first.click()
     page.wait_for_selector(".st-key-run button:enabled")
+    page.wait_for_timeout(1500)  # the last frame that was made may still be on its way
     stopped = frames(page)
     page.wait_for_timeout(1500)
     assert frames(page) == stopped < POINTS
