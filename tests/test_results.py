@@ -90,15 +90,19 @@ def test_a_disk_that_refuses_only_matters_to_what_ships(lab, report, monkeypatch
 def test_the_command_makes_what_is_missing_for_models_whose_data_need_no_download(monkeypatch, capsys):
     lab, command = FakeLab(), import_module("core.commands.results")
     monkeypatch.setattr(command, "make_lab", lambda options: lab)
-    options = Namespace(targets=[], attack="gan", quiet=True)
+    options = Namespace(targets=[], attack=None, quiet=True)
     command.results(options)
-    specs = {(scores.spec.attack.dataset, scores.spec.attack.model) for scores in lab.kept.values()}
-    assert specs == {
+    kept = [scores.spec.attack for scores in lab.kept.values()]
+    compared = {
         ("noisy_digits", "cl_mvc"),
         ("noisy_digits", "ar_dmvc"),
         ("noisy_digits", "ar_dmvc_am"),
         ("synthetic_people", "cl_mvc"),
     }
-    assert capsys.readouterr().out == "4 sweeps run, 0 were there.\n"
+    assert {(a.dataset, a.model) for a in kept if a.attack == "gan"} == compared | {("noisy_digits", "simvc.released")}
+    for objective in ("both", "assignment"):
+        pgd = {(a.dataset, a.model) for a in kept if (a.attack, a.objective) == ("pgd", objective)}
+        assert pgd == compared
+    assert capsys.readouterr().out == "13 sweeps run, 0 were there.\n"
     command.results(options)
-    assert capsys.readouterr().out == "0 sweeps run, 4 were there.\n"
+    assert capsys.readouterr().out == "0 sweeps run, 13 were there.\n"
