@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     along.add_argument("--points", type=int, default=13, help="points of the ε grid, 0 included (13)")
     add("maps", commands.maps, "fit the UMAP map of every checkpoint that has none, for shipping")
     result = add("results", commands.results, "run the sweeps whose numbers ship with the lab and are not there yet")
-    result.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
+    result.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (all on embedded data)")
     result.add_argument("--attack", choices=("gan", "pgd"), help="only this attack (both)")
     proof = add("theorem", commands.theorem, "measure Theorem 4.2 on checkpoints, for shipping; nothing is done twice")
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")

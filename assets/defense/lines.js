@@ -14,7 +14,7 @@ function createLines(panel, stage) {
   const switches = el("div", { class: "choice", role: "group", "aria-label": "Lines" });
   panel.append(el("div", { class: "choices" }, measures, switches), plot.drawing, key);
   const hidden = new Set();
-  let scene, colors, measure = "ACC", shown = 0;
+  let scene, colors, measure = "ACC";
 
   function line(column, { role, values }) {
     const look = LOOKS[role];
@@ -51,19 +51,10 @@ function createLines(panel, stage) {
   function choices(columns) {
     const roles = new Set(columns.flatMap(({ lines }) => lines.map(({ role }) => role)));
     const scores = Object.keys(columns[0]?.lines[0].values ?? {});
-    fillChoice(measures, scores.map((name) => [name, name === measure, () => { measure = name; }]), redraw);
+    fillChoice(measures, scores.map((name) => [name, name === measure, () => { measure = name; }]), () => build(scene, colors));
     fillChoice(switches, Object.entries(SWITCHES).filter(([role]) => roles.has(role)).map(([role, text]) =>
-      [text, !hidden.has(role), () => (hidden.has(role) ? hidden.delete(role) : hidden.add(role))]), redraw);
+      [text, !hidden.has(role), () => (hidden.has(role) ? hidden.delete(role) : hidden.add(role))]), () => build(scene, colors));
   }
 
-  function paint(frame) {
-    shown = frame;
-    plot.go(frame);
-  }
-
-  function redraw() {
-    build(scene, colors);
-    paint(shown);
-  }
-  return { build, paint, drawing: plot.drawing };
+  return { build, paint: plot.go, drawing: plot.drawing };
 }

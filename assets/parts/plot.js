@@ -7,7 +7,7 @@ function createPlot(panel, stage, { shape, tallest }) {
   const { left, right, top, bottom } = MARGINS;
   const drawing = svg("svg", { role: "img" });
   const cursor = svg("line", { class: "cursor" });
-  let scene, width, height;
+  let scene, width, height, at = 0;
   const x = (f) => left + (f / (scene.total - 1)) * (width - left - right);
   const y = (v) => top + (1 - Math.max(0, v)) * (height - top - bottom);
 
@@ -44,15 +44,17 @@ function createPlot(panel, stage, { shape, tallest }) {
     cursor.setAttribute("y1", top);
     cursor.setAttribute("y2", height - bottom);
     drawing.replaceChildren(...axes(), cursor, ...content());
+    go(at);
   }
 
   drawing.onclick = (event) => {
     const box = drawing.getBoundingClientRect();
-    const at = ((event.clientX - box.left) / box.width) * width;
-    stage.grab(Math.round(((at - left) / (width - left - right)) * (scene.total - 1)));
+    const across = ((event.clientX - box.left) / box.width) * width;
+    stage.grab(Math.round(((across - left) / (width - left - right)) * (scene.total - 1)));
   };
 
   function go(frame) {
+    at = frame;
     cursor.setAttribute("x1", x(frame));
     cursor.setAttribute("x2", x(frame));
   }

@@ -8,7 +8,7 @@ function createCurve(panel, stage) {
   const key = el("p", { class: "legend" });
   const choice = el("div", { class: "choice", role: "group", "aria-label": "Score" });
   panel.append(choice, plot.drawing, key);
-  let measure = "ACC", shown = 0, scene, colors;
+  let measure = "ACC", scene, colors;
 
   const line = ({ role, values }) => plot.line(values[measure], {
     color: roleColor(colors, role), width: role === "attack" ? 2.6 : 1.6, dash: DASHES[role] ?? "", sign: SHAPES[role] ?? "●",
@@ -19,20 +19,11 @@ function createCurve(panel, stage) {
     const lines = scene.lines.filter(({ values }) => values[measure]);
     plot.draw(scene, () => [...lines].reverse().flatMap(line), `${measure} over ε, the attack beside its controls`);
     const measures = Object.keys(scene.lines[0].values);
-    fillChoice(choice, measures.map((name) => [name, name === measure, () => { measure = name; }]), redraw);
+    fillChoice(choice, measures.map((name) => [name, name === measure, () => { measure = name; }]), () => build(scene, colors));
     const names = { attack: `${scene.attack}`, rematched: `${scene.attack}, re-matched` };
     key.replaceChildren(...lines.map(({ role, name }) => el("span", { style: `--c:${roleColor(colors, role)}` },
       el("em", {}, SHAPES[role] ?? "●"), names[role] ?? name.replace(/_/g, " "))));
   }
 
-  function paint(frame) {
-    shown = frame;
-    plot.go(frame);
-  }
-
-  function redraw() {
-    build(scene, colors);
-    paint(shown);
-  }
-  return { build, paint, drawing: plot.drawing };
+  return { build, paint: plot.go, drawing: plot.drawing };
 }

@@ -32,16 +32,16 @@ def carry(page: str, keys: Sequence[str]) -> None:
     st.session_state[TURNED] = st.session_state.setdefault(PAGE, page) != page
     st.session_state[PAGE] = page
     if st.session_state[TURNED]:
-        for key in set(keys).intersection(map(str, st.session_state)):
-            st.session_state[key] = st.session_state[key]
+        for key in keys:
+            if key in st.session_state:
+                st.session_state[key] = st.session_state[key]
 
 
-def _is_chosen(key: str) -> bool:
-    """Whether the widget ``key`` has a value; if it came along, the address says again what it said."""
-    if key in st.session_state and st.session_state.get(TURNED) and arrived(key):
+def _say_again(key: str) -> None:
+    """On a page that was just turned to: put what the address said for a choice that came along back into it."""
+    if st.session_state.get(TURNED) and arrived(key):
         with suppress(StreamlitAPIException):  # it is bound still, so Streamlit says it
             st.query_params[key] = arrived(key)  # and corrects it where something else was chosen since
-    return key in st.session_state
 
 
 def arrived(key: str) -> list[str]:
@@ -57,7 +57,8 @@ def came_by_link() -> bool:
 
 def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str], what: str) -> None:
     """Before the widget ``key`` is made: an option's plain name becomes its label; says which values are no option."""
-    if _is_chosen(key):
+    if key in st.session_state:
+        _say_again(key)
         return
     asked = arrived(key)
     plain = {str(option): option for option in options}
@@ -73,7 +74,10 @@ def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str],
 
 def check_number(key: str, low: float, high: float, what: str, *, whole: bool = False) -> bool:
     """Before the widget ``key`` is made: whether the address names a usable number for it; says so if it is none."""
-    if _is_chosen(key) or not arrived(key):
+    if key in st.session_state:
+        _say_again(key)
+        return False
+    if not arrived(key):
         return False
     text = arrived(key)[-1]
     try:

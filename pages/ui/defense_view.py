@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.figures import defense, robustness, words
 from core.records import CheckpointCard, SweepReport, SweepSpec
-from pages.ui import address, cache, components, errors, jobs_bar, links
+from pages.ui import address, cache, components, downloads, errors, jobs_bar, links
 from pages.ui.pickers import Target
 
 TICK = 0.8  # seconds between two looks at running sweeps
@@ -206,15 +206,8 @@ def _take_along(lines: Sequence[Line], columns: dict[str, defense.Column]) -> No
     attack = attacked[0].report.spec.attack
     attackers = {line.model: words.attacker_sentence(line.attacker) for line in lines}
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.download_button(
-            "Scores of all models as CSV",
-            defense.scores_csv(attacked, attackers),
-            file_name=f"{attack.dataset}-defense-{attack.attack}-{attack.epsilon:g}-seed{attack.seed}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="csv",
-        )
+        name = f"{attack.dataset}-defense-{attack.attack}-{attack.epsilon:g}-seed{attack.seed}"
+        downloads.button("Scores of all models", "csv", name, lambda: defense.scores_csv(attacked, attackers))
         for column in attacked:
             model = column.report.spec.attack.model
             note = "The same attack in full: more pictures, flows between clusters, every score."

@@ -10,11 +10,13 @@ KINDS = {  # by ending: what it is called, its type, its icon
     "png": ("PNG", "image/png", ":material/image:"),
     "npz": ("NPZ", "application/octet-stream", ":material/database:"),
     "pdf": ("PDF", "application/pdf", ":material/picture_as_pdf:"),
+    "md": ("Markdown", "text/markdown", ":material/article:"),
+    "tex": ("LaTeX", "application/x-tex", ":material/function:"),
     "gif": ("GIF", "image/gif", ":material/gif_box:"),
 }
 
 
-def button(what: str, ending: str, name: str, make: Callable[[], str | bytes]) -> None:
+def button(what: str, ending: str, name: str, make: Callable[[], str | bytes], note: str | None = None) -> None:
     """A button that saves ``what`` as ``name.ending``; ``make`` is called on the click, not before."""
     kind, mime, icon = KINDS[ending]
     st.download_button(
@@ -25,4 +27,5 @@ def button(what: str, ending: str, name: str, make: Callable[[], str | bytes]) -
         icon=icon,
         on_click="ignore",
         key=f"save-{what.lower()}-{ending}",
+        help=note,
     )

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.figures import matrices, table_words, words
 from core.tables import AFTER, MODELS, Cell, Column, ResultTable
-from pages.ui import address, cache, errors, tables_evidence, tables_view
+from pages.ui import address, cache, errors, jobs_bar, tables_evidence, tables_view
 
 USUAL = "noisy_mnist"  # the paper's
 TICK = 1.0  # seconds between two looks at running sweeps
@@ -57,8 +57,8 @@ def _show(protocol: str, dataset: str, was_busy: bool) -> None:
                     icon=":material/play_arrow:",
                     type="primary",
                     key="compute-figures",
-                    on_click=tables_view.run,
-                    args=(waiting,),
+                    on_click=jobs_bar.submit,
+                    args=waiting,
                 )
         with st.container(horizontal=True, gap="large"):
             for model in MODELS:

@@ -8,7 +8,7 @@ import streamlit as st
 from core.figures import table_text, table_words, tables
 from core.records import SweepSpec
 from core.tables import METRICS, SAMPLES, Column, ResultTable
-from pages.ui import address, cache, components, errors, jobs_bar, tables_evidence
+from pages.ui import address, cache, components, downloads, errors, jobs_bar, tables_evidence
 
 TICK = 1.0  # seconds between two looks at running sweeps
 TABLES = ("table_1", "table_2", "table_3")
@@ -193,17 +193,11 @@ def _compute(table: ResultTable, columns: Sequence[Column]) -> None:
             f"Compute {len(specs)} missing sweep{'s'[: len(specs) != 1]}",
             icon=":material/play_arrow:",
             key="compute-table",
-            on_click=run,
-            args=(specs,),
+            on_click=jobs_bar.submit,
+            args=specs,
             help=f"On {SAMPLES} held-out samples each, one after another; what is done is kept. Seconds for "
             f"a GAN sweep, about a minute for PGD without a GPU ({slow} of them).",
         )
-
-
-def run(specs: Sequence[SweepSpec]) -> None:
-    """Queue sweeps for this session; call from a widget's callback."""
-    for spec in specs:
-        jobs_bar.submit(spec)
 
 
 def cancel(keys: Sequence[str]) -> None:
@@ -215,20 +209,12 @@ def cancel(keys: Sequence[str]) -> None:
 def _downloads(table: ResultTable, columns: Sequence[Column], choice: Choice) -> None:
     name = f"{choice.table}-{choice.protocol}-{METRICS[choice.metric].lower()}"
     view = (table, columns, choice.metric, choice.matching)
-    texts = {
-        "CSV": (table_text.csv_text(table, columns), "csv", "text/csv", "One line a cell: all metrics, both matchings"),
-        "Markdown": (table_text.markdown_text(*view), "md", "text/markdown", "As shown"),
-        "LaTeX": (table_text.latex_text(*view), "tex", "application/x-tex", "As shown, for booktabs"),
-    }
-    for label, (text, suffix, mime, note) in texts.items():
-        st.download_button(
-            label,
-            text,
-            file_name=f"{name}.{suffix}",
-            mime=mime,
-            icon=":material/download:",
-            on_click="ignore",
-            key=f"table-{suffix}",
-            help=note,
-            type="tertiary",
-        )
+    downloads.button(
+        "Table",
+        "csv",
+        name,
+        lambda: table_text.csv_text(table, columns),
+        "One line a cell: all metrics, both matchings.",
+    )
+    downloads.button("Table", "md", name, lambda: table_text.markdown_text(*view), "As shown.")
+    downloads.button("Table", "tex", name, lambda: table_text.latex_text(*view), "As shown, for booktabs.")

@@ -24,7 +24,7 @@ def run_to_the_end(page) -> None:
     page.locator(".st-key-run button").first.click()
     for model in MODELS:
         page.wait_for_selector(f".column[data-model={model}][data-frames='{POINTS}']")
-    page.wait_for_selector(".st-key-csv")
+    page.wait_for_selector(".st-key-save-scores-of-all-models-csv")
 
 
 def kept(page) -> list[str]:

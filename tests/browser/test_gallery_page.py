@@ -5,15 +5,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceW
 THERE = ".sheet[data-zoom]"
 
 
-@pytest.fixture(scope="module")
-def warm(chromium, server):
-    """A server that has run app.py once, as Streamlit needs before it takes the address of another page."""
-    page = chromium.new_page()
-    page.goto(server)
-    page.wait_for_selector(".stage[data-frames]")
-    page.close()
-
-
 @pytest.fixture
 def open_gallery(warm, open_page):
     def go(query: str, **look):

@@ -10,15 +10,6 @@ FRAMES = 10
 THERE = f".steps[data-frames='{FRAMES}']"
 
 
-@pytest.fixture(scope="module")
-def warm(chromium, server):
-    """A server that has run app.py once, as Streamlit needs before it takes the address of another page."""
-    page = chromium.new_page()
-    page.goto(server)
-    page.wait_for_selector(".stage[data-frames]")
-    page.close()
-
-
 @pytest.fixture
 def open_steps(warm, open_page):
     def go(query: str = QUERY, **look):

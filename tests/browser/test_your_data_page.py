@@ -12,15 +12,6 @@ CLUSTERS, CLEAN = ".probe[data-identity='']", ".probe[data-frames='1']"
 ATTACKED = f".probe[data-frames='{POINTS}']"
 
 
-@pytest.fixture(scope="module")
-def warm(chromium, server):
-    """A server that has run app.py once, as Streamlit needs before it takes the address of another page."""
-    page = chromium.new_page()
-    page.goto(f"{server}/?seed=1")
-    page.wait_for_selector(".stage[data-frames]")
-    page.close()
-
-
 @pytest.fixture
 def open_own(warm, open_page):
     def go(query: str = "?seed=7", **look):
