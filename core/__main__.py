@@ -7,6 +7,7 @@ from pathlib import Path
 from core import commands
 from core.errors import LabError
 from core.recipes.base import PROTOCOLS
+from core.studies.plans import SCALES
 
 BAD_INPUT = 2
 
@@ -35,21 +36,14 @@ def parser() -> argparse.ArgumentParser:
     along = add("sweep", commands.sweep, "attack a checkpoint along ε", attacking, _choice_options())
     along.add_argument("--points", type=int, default=13, help="points of the ε grid, 0 included (13)")
     add("maps", commands.maps, "fit the UMAP map of every checkpoint that has none, for shipping")
-    result = add("results", commands.results, "run the sweeps whose numbers ship with the lab and are not there yet")
+    result = add("results", commands.results, "compute the numbers that ship with the lab and are not there yet")
     result.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (all on embedded data)")
     result.add_argument("--attack", choices=("gan", "pgd"), help="only this attack (both)")
+    result.set_defaults(ship=True)
+    _computing_options(result)
     proof = add("theorem", commands.theorem, "measure Theorem 4.2 on checkpoints, for shipping; nothing is done twice")
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
-    table = add("tables", commands.tables, "Table 1 before the attack: our checkpoints beside the paper's numbers")
-    table.add_argument("--protocol", choices=PROTOCOLS, default="lab", help="whose checkpoints (lab)")
-    table.add_argument("--markdown", action="store_true", help="as a Markdown table")
-    table.add_argument("--table", type=int, choices=(1, 2, 3), help="that table as a whole, in Markdown")
-    table.add_argument("--csv", action="store_true", help="with --table: every metric and matching, one line a cell")
-    table.add_argument("--latex", action="store_true", help="with --table: for the package booktabs")
-    table.add_argument("--metric", choices=("accuracy", "nmi", "ari"), default="accuracy", help="with --table (ACC)")
-    table.add_argument(
-        "--matching", choices=("rematched", "frozen"), default="rematched", help="with --table: of ACC (rematched)"
-    )
+    _table_options(add("tables", commands.tables, "the paper's tables with ours beside them; computes what is missing"))
     _bench_options(add("bench", commands.bench, "speed and memory of models and attacks, beside the device's peak"))
     add("doctor", commands.doctor, "what works here, and what to do about what does not")
     return top
@@ -74,6 +68,31 @@ def _train_options(command: argparse.ArgumentParser) -> None:
         "--precision", choices=("float32", "bfloat16"), help="of convolutions in training; bfloat16 on new processors"
     )
     command.add_argument("--overwrite", action="store_true", help="replace another training's checkpoint")
+
+
+def _table_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--protocol", choices=PROTOCOLS, default="lab", help="whose numbers to follow (lab)")
+    command.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    command.add_argument("--table", type=int, choices=(1, 2, 3), help="that table as a whole, in Markdown")
+    command.add_argument("--csv", action="store_true", help="with --table: every metric and matching, one line a cell")
+    command.add_argument("--latex", action="store_true", help="with --table: for the package booktabs")
+    command.add_argument("--metric", choices=("accuracy", "nmi", "ari"), default="accuracy", help="with --table (ACC)")
+    command.add_argument(
+        "--matching", choices=("rematched", "frozen"), default="rematched", help="with --table: of ACC (rematched)"
+    )
+    command.add_argument(
+        "--dataset", action="append", help="compute what the tables lack of this data set first; may be repeated"
+    )
+    command.add_argument("--train", action="store_true", help="with --dataset: the models of no checkpoint too, anew")
+    command.add_argument("--scale", choices=SCALES, help="of those: full, or of a size for processors (as the device)")
+    command.add_argument("--capture", action="store_true", help="with --train: replay steps as CUDA graphs, on a GPU")
+    command.add_argument("--ship", action="store_true", help="with --dataset: keep the numbers in assets/")
+    _computing_options(command)
+
+
+def _computing_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--again", action="store_true", help="what is there too, and say how far it is from it")
+    command.add_argument("--budget-minutes", type=float, help="begin nothing after so many minutes; go on later")
 
 
 def _bench_options(command: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from core.checkpoints import load_card, save_checkpoint
 from core.data import DATASETS
 from core.distributed import is_first
 from core.errors import LabError
-from core.frames import attack_in_chunks, clean_scores, encode, make_frame, make_subject
+from core.frames import clean_scores, encode, make_frame, make_subject, scores_under
 from core.library import Library
 from core.models import MODELS
 from core.models.base import ClusteringModel
@@ -29,6 +29,7 @@ from core.runs import RunFolder, Tensors
 from core.trainers import Training, attacker_training, model_training
 from core.types import MultiViewDataset
 
+TRIALS = "trials"  # the folder, in a run's, of the shorter trainings that choose among seeds
 SAME_SCORE = 0.0005  # scores are shown with three decimals
 SCORED = 5000  # held-out samples, where the training samples are cut too: such a training is a small one
 ScoreTable = dict[str, dict[str, float]]
@@ -135,12 +136,7 @@ def _train(
 ) -> Generator[EpochLog, None, tuple[CheckpointCard, Stored]]:
     """Train from wherever it stopped; the card without the digest, and what is stored."""
     intent, spec = plan.intent, plan.intent.spec
-    trials = RunFolder(folder.path / "trials") if plan.trial else folder
-    yield from trials.train(plan.trial or plan.make, plan.data, runs=intent.runs, capture=capture)
-    best = trials.best()
-    if plan.trial:
-        yield from folder.train(lambda _: plan.make(best), plan.data, runs=1, capture=capture)
-    kept = folder.result(0 if plan.trial else best)
+    best, kept = yield from train_best(folder, plan.data, plan.make, plan.trial, intent.runs, capture=capture)
     stored = _store_smaller(plan, best, kept)
     card = CheckpointCard(
         dataset=spec.dataset,
@@ -158,7 +154,7 @@ def _train(
         runs=_runs(plan, folder, best, stored.scores),
         bits=stored.bits,
         command=command(spec),
-        training_seconds=sum(log.seconds for part in {folder, trials} for log in part.logs()),
+        training_seconds=seconds_spent(folder),
         device=str(library.device),
         torch=torch.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -168,9 +164,33 @@ def _train(
     return card, stored
 
 
-def _network(plan: Plan, run: int, weights: Tensors) -> torch.nn.Module:
-    """The result of a run as a checkpoint is used: in evaluation mode, float32, read-only."""
-    network = plan.make(run).result
+def train_best(
+    folder: RunFolder,
+    data: MultiViewDataset,
+    make: Callable[[int], Training],
+    trial: Callable[[int], Training] | None,
+    runs: int,
+    *,
+    capture: bool,
+) -> Generator[EpochLog, None, tuple[int, Tensors]]:
+    """Train every run, or with ``trial`` try every run and train the best; its number and its weights are returned."""
+    trials = RunFolder(folder.path / TRIALS) if trial else folder
+    yield from trials.train(trial or make, data, runs=runs, capture=capture)
+    best = trials.best()
+    if trial:
+        yield from folder.train(lambda _: make(best), data, runs=1, capture=capture)
+    return best, folder.result(0 if trial else best)
+
+
+def seconds_spent(folder: RunFolder) -> float:
+    """The time of every epoch of :func:`train_best`, in seconds."""
+    parts = (folder, RunFolder(folder.path / TRIALS))
+    return sum(log.seconds for part in parts for log in part.logs())
+
+
+def trained(training: Training, weights: Tensors) -> torch.nn.Module:
+    """The result of a training as it is used: with these weights, in evaluation mode, float32, read-only."""
+    network = training.result
     network.load_state_dict(weights, strict=True)
     use_precision(network, "float32")
     return network.eval().requires_grad_(False)
@@ -178,7 +198,7 @@ def _network(plan: Plan, run: int, weights: Tensors) -> torch.nn.Module:
 
 def _store_smaller(plan: Plan, run: int, weights: Tensors) -> Stored:
     """The weights with the fewest bits that leave every score as it is."""
-    network = _network(plan, run, weights)
+    network = trained(plan.make(run), weights)
     scores = plan.scores(network)
     if isinstance(network, ClusteringModel):
         network.leave_training_behind()
@@ -211,7 +231,7 @@ def _runs(plan: Plan, folder: RunFolder, best: int, scores: ScoreTable) -> list[
     for run, loss in sorted(folder.losses().items()):
         held_out = scores["held_out"]
         if run != best:
-            held_out = plan.held_out_scores(_network(plan, run, folder.result(run)))
+            held_out = plan.held_out_scores(trained(plan.make(run), folder.result(run)))
         rows.append({"seed": plan.intent.spec.seed + run, "loss": loss, **held_out})
     return rows
 
@@ -248,7 +268,7 @@ def attacker_recipe(spec: TrainSpec, model: str) -> AttackerRecipe:
 def _plan_model(library: Library, intent: Intent) -> Plan:
     spec, recipe = intent.spec, intent.recipe
     assert isinstance(recipe, Recipe)
-    data, held_out = _parts(library, spec)
+    data, held_out = training_parts(library, spec)
 
     def make(run: int) -> Training:
         return model_training(recipe, data.view_shapes, data.n_clusters, seed=spec.seed + run, device=library.device)
@@ -259,28 +279,35 @@ def _plan_model(library: Library, intent: Intent) -> Plan:
     def scores(model: Any) -> ScoreTable:
         return {"train": asdict(clean_scores(model, data)), "held_out": held_out_scores(model)}
 
-    def trial(run: int) -> Training:
-        training = make(run)
-        return replace(training, phases=training.phases[:1])
-
-    chooses = trial if recipe.defense and recipe.defense.warm_up_epochs and recipe.runs > 1 else None
     return Plan(
         intent=intent,
         data=data,
         n_clusters=data.n_clusters,
         n_held_out=len(held_out),
         make=make,
-        trial=chooses,
+        trial=warm_up_alone(recipe, make),
         scores=scores,
         held_out_scores=held_out_scores,
     )
+
+
+def warm_up_alone(recipe: Recipe, make: Callable[[int], Training]) -> Callable[[int], Training] | None:
+    """The warm-up of a defense, whose loss already chooses among several seeds; None where there is no choice."""
+    if not (recipe.defense and recipe.defense.warm_up_epochs and recipe.runs > 1):
+        return None
+
+    def warm_up(run: int) -> Training:
+        training = make(run)
+        return replace(training, phases=training.phases[:1])
+
+    return warm_up
 
 
 def _plan_attacker(library: Library, intent: Intent) -> Plan:
     spec, recipe, target = intent.spec, intent.recipe, intent.target
     assert isinstance(recipe, AttackerRecipe)
     assert target is not None
-    train, held_out = _parts(library, spec)
+    train, held_out = training_parts(library, spec)
     data = train if recipe.trained_on == "train" else held_out
     model = library.model(target)
 
@@ -294,12 +321,9 @@ def _plan_attacker(library: Library, intent: Intent) -> Plan:
         subject = make_subject(held_out, encoding, target.n_clusters, target.sha256)
         clean = make_frame(subject, None, held_out.views, encoding, epsilon=0.0)
         table = {"clean": asdict(clean.scores.frozen)}
-        for name, chosen in (("gan", attack), ("noise", ATTACKS.make("noise"))):
-            *_, (_, views) = attack_in_chunks(chosen, model, held_out.views, budget, seed=spec.seed)
-            after = encode(model, views, recipe.target_mode)
-            frame = make_frame(subject, clean, views, after, epsilon=recipe.epsilon)
-            table |= {f"{name}_frozen": asdict(frame.scores.frozen)}
-            table |= {f"{name}_rematched": asdict(frame.scores.rematched)}
+        for name, chosen in (("gan", attack), ("noise", ATTACKS.make("noise", target_mode=recipe.target_mode))):
+            after = scores_under(chosen, model, held_out, subject, clean, budget, seed=spec.seed)
+            table |= {f"{name}_frozen": asdict(after.frozen), f"{name}_rematched": asdict(after.rematched)}
         return table
 
     return Plan(
@@ -327,7 +351,7 @@ def _changes(spec: TrainSpec, *names: str) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in names if getattr(spec, name) is not None}
 
 
-def _parts(library: Library, spec: TrainSpec) -> tuple[MultiViewDataset, MultiViewDataset]:
+def training_parts(library: Library, spec: TrainSpec) -> tuple[MultiViewDataset, MultiViewDataset]:
     """The training part, cut to the spec's samples, and the held-out part."""
     train, held_out = library.parts(spec.dataset)
     if spec.samples is None:

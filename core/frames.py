@@ -115,3 +115,19 @@ def make_frame(
         controls=controls or {},
         seconds=seconds,
     )
+
+
+def scores_under(
+    attack: Attack,
+    model: ClusteringModel,
+    samples: MultiViewDataset,
+    subject: Subject,
+    clean: Frame,
+    budget: Budget,
+    *,
+    seed: int,
+) -> AttackScores:
+    """The scores of the samples after a whole attack on them, beside their clean frame."""
+    *_, (_, views) = attack_in_chunks(attack, model, samples.views, budget, seed=seed)
+    encoding = encode(model, views, attack.target_mode)
+    return make_frame(subject, clean, views, encoding, epsilon=budget.epsilon).scores

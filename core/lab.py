@@ -18,7 +18,7 @@ from core.attacks.base import Attack, Budget, Norm, TargetMode
 from core.checkpoint_training import train_checkpoint
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
-from core.frames import attack_in_chunks, clean_scores, draw_order, encode, make_frame, make_subject
+from core.frames import attack_in_chunks, clean_scores, draw_order, encode, make_frame, make_subject, scores_under
 from core.library import Library
 from core.metrics import match
 from core.models.base import ClusteringModel
@@ -49,6 +49,7 @@ from core.records import (
 )
 from core.runtime import checkpoint_folder, find_device, run_folder
 from core.store import ResultStore
+from core.studies import Studies
 from core.tables import ResultTable, Sources, make_table
 from core.trace_records import TraceReport, TraceSpec
 from core.training_plans import plan_training
@@ -133,6 +134,11 @@ class Lab:
         ``capture`` replays steps as CUDA graphs on a GPU.
         """
         return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite, capture=capture)
+
+    @property
+    def studies(self) -> Studies:
+        """Trials of varied trainings, and attackers on other models: what the tables need beyond checkpoints."""
+        return Studies(self.library, self._runs, self._store)
 
     @property
     def runs_folder(self) -> Path:
@@ -296,13 +302,11 @@ class Lab:
         clean: Frame,
         budget: Budget,
     ) -> dict[str, AttackScores]:
-        mode = _target_mode(spec)
-        scores = {}
-        for name in CONTROLS:
-            *_, (_, views) = attack_in_chunks(ATTACKS.make(name), model, samples.views, budget, seed=spec.seed)
-            frame = make_frame(subject, clean, views, encode(model, views, mode), epsilon=budget.epsilon)
-            scores[name] = frame.scores
-        return scores
+        attacks = {name: ATTACKS.make(name, target_mode=spec.target_mode) for name in CONTROLS}
+        return {
+            name: scores_under(attack, model, samples, subject, clean, budget, seed=spec.seed)
+            for name, attack in attacks.items()
+        }
 
     def _attacker_digest(self, spec: SweepSpec, card: CheckpointCard) -> str | None:
         attacker = self.library.attacker(card) if spec.attack.attack == "gan" else None

@@ -1,6 +1,7 @@
 """Where the lab runs: the device, and the folders it reads and writes."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import torch
@@ -49,3 +50,13 @@ def computed_results_folder() -> Path:
 
 def _folder(folder: Path | None, variable: str, default: Path) -> Path:
     return Path(folder or os.environ.get(variable) or default).expanduser()
+
+
+def commit() -> str:
+    """The commit of this project that runs, with "+" where files differ from it; empty where that is not known."""
+    words = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    try:
+        answer = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.strip()

@@ -39,7 +39,7 @@ def save(store: ResultStore, scores: SweepScores, *, shipped: bool = False) -> N
     """Keep the numbers in the user's cache, or beside the shipped ones. Raises :class:`LabError` if it cannot."""
     names = _names(scores.spec, scores.card_digest, scores.attacker_digest)
     states = {"attack": scores.attack, **{f"control {name}": rows for name, rows in scores.controls.items()}}
-    values = {**names, "states": {name: _columns(rows) for name, rows in states.items()}}
+    values = {**names, "states": {name: columns(rows) for name, rows in states.items()}}
     store.save_values(KIND, digest(names), values, shipped=shipped)
 
 
@@ -57,7 +57,7 @@ def load(
     if values is None or any(values.get(name) != wanted for name, wanted in names.items()):
         return None
     try:
-        states = {name: _scores(columns, spec.points) for name, columns in values["states"].items()}
+        states = {name: rows_of(numbers, spec.points) for name, numbers in values["states"].items()}
         attack = states.pop("attack")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
@@ -78,7 +78,8 @@ def _names(spec: SweepSpec, card_digest: str, attacker_digest: str | None) -> di
     return {"spec": values, "weights": card_digest, "attacker": attacker_digest, "version": VERSION}
 
 
-def _columns(rows: Sequence[AttackScores]) -> dict[str, list[Any]]:
+def columns(rows: Sequence[AttackScores]) -> dict[str, list[Any]]:
+    """The scores of one state along ε as plain JSON, a list for each number."""
     return {
         "accuracy": [_short(row.frozen.accuracy) for row in rows],
         "rematched": [_short(row.rematched.accuracy) for row in rows],
@@ -95,8 +96,8 @@ def _short(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), DIGITS)
 
 
-def _scores(columns: Mapping[str, Any], points: int) -> tuple[AttackScores, ...]:
-    """A state's scores at every ε. Raises ValueError, TypeError or KeyError for anything but ``points`` of them."""
+def rows_of(columns: Mapping[str, Any], points: int) -> tuple[AttackScores, ...]:
+    """What :func:`columns` made. Raises ValueError, TypeError or KeyError for anything but ``points`` of them."""
     curves = {name: _numbers(columns[name], points) for name in CURVES}
     rows = {name: _rows(columns[name], points) for name in ROWS}
     return tuple(

@@ -3,7 +3,7 @@
 Shape letters: N samples, V views, C channels, H x W pixels, D embedding width, K clusters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -63,6 +63,22 @@ class MultiViewDataset:
     def take(self, rows: Tensor) -> "MultiViewDataset":
         """The samples at ``rows`` (M,), in that order, remembering their place in the whole set."""
         return replace(self, views=tuple(v[rows] for v in self.views), labels=self.labels[rows], index=self.index[rows])
+
+    def only(self, classes: Sequence[int]) -> "MultiViewDataset":
+        """The samples of some classes, these counted from 0 in the order given; all samples for none.
+
+        Raises :class:`LabError` for a class that is not there.
+        """
+        if not classes:
+            return self
+        wrong = [c for c in classes if not 0 <= c < len(self.class_names)]
+        if wrong or len(set(classes)) < len(classes):
+            raise LabError(f"{self.name} has classes 0 to {len(self.class_names) - 1}, each to be named once.")
+        places = torch.full((len(self.class_names),), -1, dtype=torch.int64, device=self.labels.device)
+        places[list(classes)] = torch.arange(len(classes), device=places.device)
+        kept = self.take((places[self.labels] >= 0).nonzero().squeeze(1))
+        names = tuple(self.class_names[c] for c in classes)
+        return replace(kept, labels=places[kept.labels], class_names=names)
 
     def to(self, device: torch.device) -> "MultiViewDataset":
         """The same samples on a device."""

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from core.bench import BenchSpec, notes, promise_rows, rows
 from core.bench import bench as measure
+from core.commands.computing import compute
 from core.commands.printing import Row, make_lab, print_json, print_table, three_scores
 from core.doctor import examine
 from core.figures import table_text
@@ -16,11 +17,17 @@ from core.tables import before_attack, spread
 
 
 def tables(options: Namespace) -> None:
-    """Table 1 before the attack, our checkpoints beside the paper's numbers; or one of its tables as a whole."""
+    """Table 1 before the attack, our checkpoints beside the paper's numbers; or one of its tables as a whole.
+
+    With data sets: first what their tables lack.
+    """
+    if options.dataset:
+        compute(options)
     if options.table is not None:
         _print_whole(options)
         return
     cards = [card for card in make_lab(options).cards("model") if card.protocol == options.protocol]
+    cards = [card for card in cards if not options.dataset or card.dataset in options.dataset]
     if options.json:
         names = ("dataset", "model", "ours", "spread", "seeds", "samples", "paper")
         print_json([dict(zip(names, _table_values(card), strict=True)) for card in cards])

@@ -1,0 +1,174 @@
+"""What the tables consist of, computed: sweeps and transfers of checkpoints, trials. Nothing is done twice."""
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from core.commands.attacks import last_report
+from core.commands.printing import make_lab
+from core.errors import LabError
+from core.lab import Lab
+from core.records import AttackScores, CheckpointCard, SweepSpec
+from core.studies import plans
+from core.studies.records import TransferRecord, TransferSpec, TrialSpec
+from core.tables import MODELS
+
+Spec = TypeVar("Spec", SweepSpec, TransferSpec, TrialSpec)
+
+
+@dataclass
+class Outcome:
+    """What was done of some specs, and how far a repeated number lies from the one that was kept."""
+
+    run: int = 0
+    kept: int = 0
+    left: int = 0  # not begun when the time was over
+    repeated: int = 0
+    farthest: float = 0.0  # of any accuracy
+
+    def sentence(self, what: str) -> str:
+        """One line for the terminal."""
+        words = f"{self.run} {what} run, {self.kept} were there"
+        if self.left:
+            words += f", {self.left} left for another time"
+        if self.repeated:
+            words += f"; {self.repeated} repeated, at most {self.farthest:.3f} ACC from what was kept"
+        return f"{words}."
+
+
+class Clock:
+    """The minutes that a command may take; None for as many as it needs."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self._end = None if minutes is None else time.monotonic() + 60 * minutes
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self._end is not None and time.monotonic() > self._end
+
+
+def compute(options: Namespace) -> None:
+    """What the tables lack of the chosen data sets; a line for each kind of it on stderr."""
+    lab, clock = make_lab(options), Clock(options.budget_minutes)
+    for dataset in options.dataset:
+        lab.dataset_facts(dataset)  # a wrong name before any work
+    cards = [card for card in lab.cards() if card.dataset in options.dataset]
+    lines = [
+        run_sweeps(lab, list(shipped_sweeps(lab, cards)), options, clock).sentence("sweeps"),
+        run_transfers(lab, options.dataset, options, clock).sentence("transfers"),
+    ]
+    if options.train:
+        scale: plans.Scale = options.scale or ("small" if lab.device == "cpu" else "full")
+        trials = plans.plan(options.dataset, MODELS, scale)
+        lines.append(run_trials(lab, trials, options, clock).sentence("trials"))
+    print(*lines, sep="\n", file=sys.stderr)
+
+
+def run_sweeps(lab: Lab, specs: Sequence[SweepSpec], options: Namespace, clock: Clock) -> Outcome:
+    """Run the sweeps that are not kept yet, all of them with ``--again``, and keep their numbers."""
+
+    def run(spec: SweepSpec) -> None:
+        lab.keep(last_report(lab.sweep(spec), options), ship=options.ship)
+
+    def numbers(spec: SweepSpec) -> list[float] | None:
+        scores = lab.scores(spec, shipped_only=options.ship)
+        return None if scores is None else _accuracies(scores.attack)
+
+    return _walk(specs, run, numbers, options, clock)
+
+
+def run_transfers(lab: Lab, datasets: Sequence[str], options: Namespace, clock: Clock) -> Outcome:
+    """Turn the attackers of each data set on all its models."""
+    specs = [plans.transfer(dataset) for dataset in datasets]
+
+    def numbers(spec: TransferSpec) -> list[float] | None:
+        record = lab.studies.kept_transfer(spec)
+        return None if record is None else _shares(record)
+
+    return _walk(specs, lambda spec: _exhaust(lab.studies.transfer(spec, ship=options.ship)), numbers, options, clock)
+
+
+def run_trials(lab: Lab, specs: Sequence[TrialSpec], options: Namespace, clock: Clock) -> Outcome:
+    """Train and score what is planned, in order, until the time is over; what was begun goes on another time."""
+
+    def run(spec: TrialSpec) -> None:
+        trial = lab.studies.trial(spec, ship=options.ship, capture=options.capture)
+        for _ in trial:
+            if clock.is_over:
+                trial.close()
+                raise TimeoutError
+
+    def numbers(spec: TrialSpec) -> list[float] | None:
+        record = lab.studies.kept_trial(spec)
+        return None if record is None else [x for rows in record.states.values() for x in _accuracies(rows)]
+
+    return _walk(specs, run, numbers, options, clock)
+
+
+def shipped_sweeps(lab: Lab, cards: Sequence[CheckpointCard]) -> Iterator[SweepSpec]:
+    """What the tables and the pages show of these checkpoints first."""
+    for card in cards:
+        yield from plans.sweeps(card, lab.attacker(card.dataset, card.name))
+
+
+def _walk(
+    specs: Sequence[Spec],
+    run: Callable[[Spec], None],
+    numbers: Callable[[Spec], list[float] | None],
+    options: Namespace,
+    clock: Clock,
+) -> Outcome:
+    outcome = Outcome()
+    with tqdm(specs, unit="", file=sys.stderr, disable=options.quiet) as bar:
+        for spec in bar:
+            before = numbers(spec)
+            if before is not None and not options.again:
+                outcome.kept += 1
+                continue
+            if clock.is_over:
+                outcome.left += 1
+                continue
+            bar.set_postfix_str(_title(spec))
+            try:
+                run(spec)
+            except TimeoutError:
+                outcome.left += 1
+                continue
+            except LabError as error:
+                tqdm.write(f"{_title(spec)}: {error}", file=sys.stderr)
+                outcome.left += 1
+                continue
+            outcome.run += 1
+            after = numbers(spec)
+            if before is not None and after is not None:
+                outcome.repeated += 1
+                far = (abs(a - b) for a, b in zip(before, after, strict=True))
+                outcome.farthest = max(outcome.farthest, *far)
+    return outcome
+
+
+def _title(spec: SweepSpec | TransferSpec | TrialSpec) -> str:
+    if isinstance(spec, SweepSpec):
+        return f"{spec.attack.attack} on {spec.attack.dataset}/{spec.attack.model}"
+    if isinstance(spec, TransferSpec):
+        return f"attackers of {spec.dataset}"
+    return f"{spec.train.dataset}/{spec.train.model} ({spec.train.protocol}, seed {spec.train.seed})"
+
+
+def _accuracies(rows: Sequence[AttackScores]) -> list[float]:
+    return [value for row in rows for value in (row.frozen.accuracy, row.rematched.accuracy)]
+
+
+def _shares(record: TransferRecord) -> list[float]:
+    return [*record.clean.values(), *record.accuracy.values()]
+
+
+def _exhaust(steps: Generator[Any, None, Any]) -> None:
+    for _ in steps:
+        pass

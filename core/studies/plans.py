@@ -1,0 +1,188 @@
+"""Which sweeps, transfers and trials make which table, figure and ablation, trials in the order of importance.
+
+The same function says what is to be run and what a page looks up, so that a number can only stand where its own
+trial put it. A cell has a trial at full size and one of a size for processors; the full one counts where it is there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from core.data.facts import DATASET_FACTS
+from core.published import TABLE_2, TABLE_3_EPSILONS, Transfer
+from core.recipes.lab import INNER_EPSILON
+from core.records import AttackSpec, CheckpointCard, SweepSpec, TrainSpec
+from core.studies.records import Change, TransferSpec, TrialSpec
+
+Scale = Literal["full", "small"]
+
+SCALES: tuple[Scale, ...] = ("full", "small")
+DEFENSES = ("ar_dmvc", "ar_dmvc_am")
+SEEDS = {"released": (0, 1, 2), "lab": (1, 2), "paper": (0,)}  # the lab's seed 0 is the checkpoint itself
+WEIGHTS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # λ and γ of Figures 4 and 6-8
+COARSE = (1e-3, 1e-1, 1e1, 1e3)  # of them, first
+INNER_EPSILONS = (0.0, 0.1, 0.2, 0.3)  # the third is the recipe's
+WITH_TABLE_3 = ("noisy_mnist", "patched_mnist", "noisy_digits", "patched_digits")
+HALVES = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
+SMALL_SAMPLES = 4000  # of the training part of a real data set
+SMALL_EPOCHS, SMALL_DEFENSE_EPOCHS, SMALL_ATTACKER_EPOCHS = 10, 5, 4
+SMALL_EMBEDDED_DEFENSE_EPOCHS = 15  # of the last stage
+SMALL_SCORED = 256
+SAMPLES = 256  # of a sweep, as on the pages that attack
+COMPARED = ("cl_mvc", *DEFENSES)  # undefended, and its defenses: under every attack
+QUICK_STATES = ("noise", "pgd_assignment", "gan")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of Table 2: what it is trained on and what it is attacked on, each a data set and classes of it."""
+
+    trained_on: tuple[str, tuple[int, ...]]
+    scored_on: tuple[str, tuple[int, ...]]
+    published: Transfer | None = None  # None for a stand-in of ours
+
+
+def sweeps(card: CheckpointCard, attacker: CheckpointCard | None) -> Iterator[SweepSpec]:
+    """The sweeps of a checkpoint that come with the lab: under each attack, and of some one view at a time."""
+    pgd = _attack(card, "pgd")
+    gan = [replace(pgd, attack="gan", target_mode=str(attacker.recipe["target_mode"]))] if attacker else []
+    assignment = replace(pgd, objective="assignment")
+    yield from (SweepSpec(attack=spec) for spec in gan)
+    if card.name not in COMPARED:
+        yield SweepSpec(attack=pgd, points=2)
+        return
+    yield from (SweepSpec(attack=spec) for spec in (pgd, assignment))
+    for view in range(len(card.view_shapes)):
+        yield from (SweepSpec(attack=replace(spec, views=(view,)), points=2) for spec in (*gan, assignment))
+
+
+def transfer(dataset: str) -> TransferSpec:
+    """Every attacker of a data set against every model of it, at the paper's ε."""
+    facts = DATASET_FACTS[dataset]
+    return TransferSpec(dataset=dataset, epsilon=facts.epsilon, samples=min(SAMPLES, facts.samples // 2))
+
+
+def sized(spec: TrialSpec, scale: Scale) -> TrialSpec:
+    """A trial of the recipe's size, or of one that a processor does in minutes."""
+    if scale == "full":
+        return spec
+    train, is_defense = replace(spec.train, runs=1, precision="bfloat16"), spec.train.model in DEFENSES
+    if DATASET_FACTS[train.dataset].origin == "embedded":
+        train = replace(train, epochs=SMALL_EMBEDDED_DEFENSE_EPOCHS if is_defense else None)
+        return replace(spec, train=train, scored_samples=SMALL_SCORED)
+    epochs = SMALL_DEFENSE_EPOCHS if is_defense else SMALL_EPOCHS
+    train = replace(train, samples=SMALL_SAMPLES, epochs=epochs)
+    return replace(spec, train=train, attacker_epochs=SMALL_ATTACKER_EPOCHS, scored_samples=SMALL_SCORED)
+
+
+def table_1(dataset: str, model: str, protocol: str, seed: int) -> TrialSpec:
+    """A model of Tables 1 and 3 from another seed, or by another protocol than the checkpoints'."""
+    epsilons = {DATASET_FACTS[dataset].epsilon, *(TABLE_3_EPSILONS if dataset in WITH_TABLE_3 else ())}
+    train = TrainSpec(dataset=dataset, model=model, protocol=protocol, seed=seed)
+    return TrialSpec(train=train, epsilons=tuple(sorted(epsilons)))
+
+
+def table_2_rows() -> tuple[Row, ...]:
+    """The paper's eight rows, then two of ours on embedded data."""
+    first, last = HALVES
+    digits = "noisy_digits"
+    return (
+        *(Row(_part(*row.trained_on), _part(*row.scored_on), row) for row in TABLE_2),
+        Row((digits, first), (digits, last)),
+        Row((digits, last), (digits, first)),
+    )
+
+
+def table_2(row: Row, model: str, seed: int = 0) -> TrialSpec:
+    """A defense trained on five classes, an attacker trained against it on five others, both scored there."""
+    dataset, classes = row.scored_on
+    return TrialSpec(
+        train=TrainSpec(dataset=row.trained_on[0], model=model, seed=seed),
+        classes=row.trained_on[1],
+        scored_on=dataset,
+        scored_classes=classes,
+        epsilons=(DATASET_FACTS[dataset].epsilon,),
+        states=QUICK_STATES,
+    )
+
+
+def weights(dataset: str, adversarial_weight: float, mitigation_weight: float) -> TrialSpec:
+    """A point of Figure 4 (a)."""
+    change = Change(adversarial_weight=adversarial_weight, mitigation_weight=mitigation_weight)
+    return _of_defense(dataset, change)
+
+
+def by_epoch(dataset: str) -> TrialSpec:
+    """Figure 4 (b): AR-DMVC-AM after each of its epochs."""
+    spec = _of_defense(dataset, Change())
+    return replace(spec, train=replace(spec.train, runs=1), states=("noise", "pgd", "pgd_assignment"), by_epoch=True)
+
+
+def mitigation(dataset: str) -> dict[str, TrialSpec]:
+    """With and without the attack mitigator, all else the same (Eq. 14)."""
+    return {"with": _of_defense(dataset, Change()), "without": _of_defense(dataset, Change(mitigation_weight=0.0))}
+
+
+def inner_epsilons(dataset: str) -> dict[float, TrialSpec]:
+    """The strength of the attack inside the training (Remark 4.1)."""
+    wishes = {epsilon: None if epsilon == INNER_EPSILON else epsilon for epsilon in INNER_EPSILONS}
+    return {epsilon: _of_defense(dataset, Change(inner_epsilon=wish)) for epsilon, wish in wishes.items()}
+
+
+def attacker_terms(dataset: str) -> dict[str, TrialSpec]:
+    """The attacker with one of its two terms, and with both (Remark 3.3), against the same CL-MVC."""
+    changes = {
+        "both": Change(),
+        "complementarity": Change(consistency_weight=0.0),
+        "consistency": Change(complementarity_weight=0.0),
+    }
+    train = TrainSpec(dataset=dataset, model="cl_mvc")
+    epsilons = (DATASET_FACTS[dataset].epsilon,)
+    return {
+        name: TrialSpec(train=train, change=change, epsilons=epsilons, states=("noise", "gan"))
+        for name, change in changes.items()
+    }
+
+
+def plan(datasets: Sequence[str], models: Sequence[str], scale: Scale) -> list[TrialSpec]:
+    """Every trial of these data sets, each once, the most important first."""
+    return list(dict.fromkeys(sized(spec, scale) for spec in _in_order(datasets, models)))
+
+
+def _in_order(datasets: Sequence[str], models: Sequence[str]) -> Iterator[TrialSpec]:
+    def repeats(protocol: str, seeds: Sequence[int]) -> Iterator[TrialSpec]:
+        return (table_1(dataset, model, protocol, seed) for seed in seeds for dataset in datasets for model in models)
+
+    yield from repeats("released", SEEDS["released"][:1])
+    yield from (table_2(row, model) for row in table_2_rows() if row.scored_on[0] in datasets for model in DEFENSES)
+    for dataset in datasets:
+        yield from attacker_terms(dataset).values()
+        yield from mitigation(dataset).values()
+        yield by_epoch(dataset)
+        yield from inner_epsilons(dataset).values()
+    yield from repeats("lab", SEEDS["lab"])
+    yield from repeats("released", SEEDS["released"][1:])
+    yield from repeats("paper", SEEDS["paper"])
+    for grid in (COARSE, WEIGHTS):
+        yield from (weights(dataset, a, b) for dataset in datasets for a in grid for b in grid)
+
+
+def _of_defense(dataset: str, change: Change) -> TrialSpec:
+    return TrialSpec(
+        train=TrainSpec(dataset=dataset, model="ar_dmvc_am"),
+        change=change,
+        epsilons=(DATASET_FACTS[dataset].epsilon,),
+        states=QUICK_STATES,
+    )
+
+
+def _part(dataset: str, classes: str) -> tuple[str, tuple[int, ...]]:
+    """ "0-4" as the classes that it names."""
+    first, last = map(int, classes.split("-"))
+    return dataset, tuple(range(first, last + 1))
+
+
+def _attack(card: CheckpointCard, attack: str) -> AttackSpec:
+    facts = DATASET_FACTS[card.dataset]
+    samples = min(SAMPLES, facts.samples // 2)
+    return AttackSpec(dataset=card.dataset, model=card.name, attack=attack, epsilon=facts.epsilon, samples=samples)
