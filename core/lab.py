@@ -49,8 +49,9 @@ from core.records import (
 )
 from core.runtime import checkpoint_folder, find_device, run_folder
 from core.store import ResultStore
-from core.studies import Studies
-from core.tables import ResultTable, Sources, make_table
+from core.studies.room import Studies
+from core.table_records import ResultTable
+from core.tables import Sources, make_table
 from core.trace_records import TraceReport, TraceSpec
 from core.training_plans import plan_training
 from core.training_records import TrainingPlan
@@ -221,6 +222,7 @@ class Lab:
             attackers=self.cards("attacker"),
             facts=DATASET_FACTS,
             stored=partial(sweep_scores.load, self._store),
+            trial=self.studies.kept_trial,
         )
         return make_table(name, sources, protocol)
 

@@ -5,14 +5,17 @@ beside it only where it is of the same data; a stand-in shows it without a diffe
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from core.data.facts import DatasetFacts
 from core.errors import LabError
-from core.published import TABLE_1, TABLE_2, TABLE_3, TABLE_3_EPSILONS
-from core.records import AttackScores, AttackSpec, CheckpointCard, Scores, SweepScores, SweepSpec
+from core.published import TABLE_1, TABLE_3, TABLE_3_EPSILONS
+from core.records import AttackScores, CheckpointCard, Scores, SweepScores, SweepSpec
+from core.studies import plans
+from core.studies.records import TrialRecord, TrialSpec
+from core.table_records import AFTER, BEFORE, CONTROLS, METRICS, Cell, Column, Result, ResultTable
 
 MODELS = ("eamc", "simvc", "comvc", "multi_vae", "aecoddc", "infoddc", "sem", "cl_mvc", "ar_dmvc", "ar_dmvc_am")
 STANDS_FOR = {"synthetic_people": "regdb", "noisy_digits": "noisy_mnist", "patched_digits": "patched_mnist"}
@@ -26,76 +29,7 @@ DATASETS = (
     "patched_digits",
 )
 DATASETS_3 = ("noisy_mnist", "patched_mnist", "noisy_digits", "patched_digits")
-BEFORE, AFTER = "clean", "gan"
-CONTROLS = ("noise", "untrained_generator", "pgd")  # what stands beside every "after"; PGD is another attack
-METRICS = {"accuracy": "ACC", "nmi": "NMI", "ari": "ARI"}
 AGREES = 0.05  # the largest difference from the paper's one run that counts as agreement
-SAMPLES = 256  # of a sweep, as on the pages that attack
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """Scores of ours, and all that they depend on beside the checkpoint."""
-
-    state: str  # "clean", or the attack
-    frozen: Scores
-    rematched: Scores  # the accuracy is NaN where a card does not have it
-    epsilon: float
-    samples: int  # of the held-out part
-    seed: int  # of the samples and of the attack's randomness
-    spec: SweepSpec | None  # the sweep it is from; None for a card's
-
-    def value(self, metric: str, matching: str) -> float:
-        """A metric of METRICS with the matching "frozen" or "rematched"."""
-        return float(getattr(self.frozen if matching == "frozen" else self.rematched, metric))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column of numbers: a data set in one state, or a model of Table 2."""
-
-    key: str
-    dataset: str  # empty in Table 2
-    title: str  # of the data set
-    state: str
-    epsilon: float
-    half: int = 0  # samples in the training half of the data set
-    stands_for: str = ""  # title of the paper's data set, where this is another one
-
-    @property
-    def control(self) -> bool:
-        """Whether the paper has no such numbers."""
-        return self.state in CONTROLS
-
-    def is_small(self, card: CheckpointCard | None) -> bool:
-        """Whether the checkpoint was trained on less than the training half."""
-        return card is not None and card.samples < self.half
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """What there is to know of one number."""
-
-    ours: Result | None = None
-    paper: Scores | None = None  # NaN for a metric that is not printed
-    card: CheckpointCard | None = None
-    attacker: CheckpointCard | None = None
-    missing: str = ""  # why there is none of ours
-    remedy: str = ""  # the command that makes the checkpoint it needs
-    sweeps: tuple[SweepSpec, ...] = ()  # that show it, the most telling first
-    run: SweepSpec | None = None  # the quickest of them, to be run where none has been
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResultTable:
-    """A table of the paper, ours beside it."""
-
-    name: str
-    protocol: str
-    rows: tuple[str, ...]
-    columns: tuple[Column, ...]
-    cells: Mapping[tuple[str, str], Cell]  # by row and key of a column
-    metrics: tuple[str, ...]  # names in METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +40,7 @@ class Sources:
     attackers: tuple[CheckpointCard, ...]
     facts: Mapping[str, DatasetFacts]
     stored: Callable[[SweepSpec, str, str | None], SweepScores | None]
+    trial: Callable[[TrialSpec], TrialRecord | None]
 
     def model(self, dataset: str, model: str, protocol: str) -> CheckpointCard | None:
         """A model's checkpoint by that protocol."""
@@ -128,7 +63,7 @@ def difference(cell: Cell, column: Column, metric: str, matching: str) -> float 
     """Ours less the paper's at the two decimals that it prints, None where they cannot be compared."""
     if cell.ours is None or cell.paper is None or column.stands_for:
         return None
-    change = round(cell.ours.value(metric, matching), 2) - float(getattr(cell.paper, metric))
+    change = round(cell.mean(metric, matching), 2) - float(getattr(cell.paper, metric))
     return None if math.isnan(change) else round(change, 2)
 
 
@@ -137,26 +72,6 @@ def agreement(change: float | None) -> str:
     if change is None:
         return ""
     return "agrees" if abs(change) <= AGREES else "higher" if change > 0 else "lower"
-
-
-def gan_sweep(card: CheckpointCard, attacker: CheckpointCard, facts: DatasetFacts, *, points: int = 13) -> SweepSpec:
-    """The GAN attack up to the paper's ε, as the Attack page runs it first."""
-    return _sweep(card, "gan", facts, points, target_mode=str(attacker.recipe.get("target_mode", "eval")))
-
-
-def _sweep(card: CheckpointCard, attack: str, facts: DatasetFacts, points: int, target_mode: str = "eval") -> SweepSpec:
-    samples = min(SAMPLES, facts.samples // 2)
-    return SweepSpec(
-        attack=AttackSpec(
-            dataset=card.dataset,
-            model=card.name,
-            attack=attack,
-            epsilon=facts.epsilon,
-            samples=samples,
-            target_mode=target_mode,
-        ),
-        points=points,
-    )
 
 
 def _column(sources: Sources, dataset: str, state: str, epsilon: float) -> Column:
@@ -221,22 +136,33 @@ def contradiction(model: str, column: Column) -> tuple[float, float] | None:
 
 
 def _table_2(sources: Sources, protocol: str) -> ResultTable:
-    """Transfer of robustness: five classes to train on, five others to attack."""
-    models = ("ar_dmvc", "ar_dmvc_am")
-    columns = tuple(Column(key=model, dataset="", title="", state=AFTER, epsilon=math.nan) for model in models)
-    why = "Training on five of the ten classes is not built yet, so no model of ours belongs here."
-    cells, rows = {}, []
-    for transfer in TABLE_2:
-        names = (
-            f"{sources.facts[name].title} {classes}" for name, classes in (transfer.trained_on, transfer.scored_on)
+    """Transfer of robustness: five classes to train on, five others to attack. The paper's are taken as after it."""
+    columns = tuple(
+        Column(
+            key=model if state == AFTER else f"{model}/{state}", dataset="", title=model, state=state, epsilon=math.nan
         )
-        rows.append(" → ".join(names).replace("-", "–"))
-        for model in models:
-            accuracy, nmi = getattr(transfer, model)
-            cells[rows[-1], model] = Cell(paper=Scores(accuracy, nmi, math.nan), missing=why)
-    return ResultTable(
-        name="table_2", protocol=protocol, rows=tuple(rows), columns=columns, cells=cells, metrics=("accuracy", "nmi")
+        for model in plans.DEFENSES
+        for state in (BEFORE, AFTER)
     )
+    cells, names = {}, []
+    for row in plans.table_2_rows():
+        parts = (f"{sources.facts[name].title} {classes[0]}–{classes[-1]}" for name, classes in row.parts)
+        names.append(" → ".join(parts))
+        for column in columns:
+            cells[names[-1], column.key] = _cell_2(sources, protocol, row, column)
+    return ResultTable(
+        name="table_2", protocol=protocol, rows=tuple(names), columns=columns, cells=cells, metrics=("accuracy", "nmi")
+    )
+
+
+def _cell_2(sources: Sources, protocol: str, row: plans.Row, column: Column) -> Cell:
+    cell = Cell()
+    if row.published is not None and column.state == AFTER:
+        accuracy, nmi = getattr(row.published, column.title)
+        cell = Cell(paper=Scores(accuracy, nmi, math.nan))
+    if protocol != "lab":
+        return replace(cell, missing="Transfers are trained by the lab's protocol only.")
+    return _fill_by_trials(sources, column, cell, [plans.table_2(row, column.title)])
 
 
 TABLES: dict[str, Callable[[Sources, str], ResultTable]] = {
@@ -247,24 +173,82 @@ TABLES: dict[str, Callable[[Sources, str], ResultTable]] = {
 
 
 def _fill(sources: Sources, protocol: str, model: str, column: Column, cell: Cell) -> Cell:
-    """The cell with what there is of ours."""
+    """The cell with what there is of ours: the checkpoint's number, then those of trials from other seeds."""
+    seeds = [plans.table_1(column.dataset, model, protocol, seed) for seed in plans.SEEDS[protocol]]
     option = "" if protocol == "lab" else f" --protocol {protocol}"
     card = sources.model(column.dataset, model, protocol)
     if card is None:
         remedy = f"python -m core train {column.dataset}/{model}{option}"
-        return replace(cell, missing=_no_checkpoint(sources.facts[column.dataset]), remedy=remedy)
+        cell = _fill_by_trials(sources, column, cell, seeds)
+        return (
+            cell
+            if cell.results
+            else replace(cell, missing=_no_checkpoint(sources.facts[column.dataset]), remedy=remedy)
+        )
     attacker = sources.attacker(card)
-    sweeps = tuple(_sweeps(column, card, attacker, sources.facts[column.dataset]))
+    sweeps = tuple(_sweeps(column, card, attacker))
     run = min(sweeps, key=lambda spec: spec.points, default=None)
-    cell = replace(cell, card=card, attacker=attacker, sweeps=sweeps, run=run)
+    cell = replace(cell, card=card, attacker=attacker, sweeps=sweeps, run=run, small=column.is_small(card))
     if column.state == BEFORE:
         scores = Scores(**card.scores["held_out"])
-        return replace(cell, ours=_of_card(BEFORE, scores, scores, 0.0, card))
+        return _with_seeds(sources, column, cell, _of_card(BEFORE, scores, scores, 0.0, card), seeds)
     if not sweeps:
         remedy = f"python -m core train {card.dataset}/{card.name}.gan{option}"
         return replace(cell, missing="No attacker has been trained against these weights yet.", remedy=remedy)
     ours = next(_results(sources, column, card, attacker, sweeps), None)
-    return replace(cell, ours=ours, missing="" if ours else "The sweep that shows it has not been run here yet.")
+    if ours is None:
+        return replace(cell, missing="The sweep that shows it has not been run here yet.")
+    return _with_seeds(sources, column, cell, ours, seeds)
+
+
+def _with_seeds(sources: Sources, column: Column, cell: Cell, ours: Result, seeds: Sequence[TrialSpec]) -> Cell:
+    """The checkpoint's number and, where it is of full size, those of full-size trials from other seeds."""
+    others = () if cell.small else _trials(sources, column, seeds)
+    return replace(cell, results=(ours, *others))
+
+
+def _fill_by_trials(sources: Sources, column: Column, cell: Cell, specs: Sequence[TrialSpec]) -> Cell:
+    """The cell with what trials alone say: full ones, or else those of a size for processors."""
+    for scale in plans.SCALES:
+        found = tuple(_trials(sources, column, [plans.sized(spec, scale) for spec in specs]))
+        if found:
+            return replace(cell, results=found, small=scale == "small")
+    dataset = specs[0].dataset
+    remedy = f"python -m core tables --dataset {dataset} --train"
+    return replace(cell, missing="It has not been trained and scored yet.", remedy=remedy)
+
+
+def _trials(sources: Sources, column: Column, specs: Iterable[TrialSpec]) -> Iterator[Result]:
+    """What the trials that were made say of a column."""
+    for spec in specs:
+        trial = sources.trial(spec)
+        scores = None if trial is None else _of_state(trial, column)
+        if trial is not None and scores is not None:
+            yield Result(
+                state=column.state,
+                frozen=scores.frozen,
+                rematched=scores.rematched,
+                epsilon=0.0
+                if column.state == BEFORE
+                else spec.epsilons[-1]
+                if math.isnan(column.epsilon)
+                else column.epsilon,
+                samples=trial.provenance.scored_samples,
+                seed=spec.train.seed,
+                spec=None,
+                trial=trial,
+            )
+
+
+def _of_state(trial: TrialRecord, column: Column) -> AttackScores | None:
+    if column.state == BEFORE:
+        return trial.clean
+    rows = trial.states.get(column.state)
+    if rows is None:
+        return None
+    pairs = zip(trial.spec.epsilons, rows, strict=True)
+    found = (scores for epsilon, scores in pairs if math.isnan(column.epsilon) or math.isclose(epsilon, column.epsilon))
+    return next(found, None)
 
 
 def _no_checkpoint(facts: DatasetFacts) -> str:
@@ -272,15 +256,13 @@ def _no_checkpoint(facts: DatasetFacts) -> str:
     return f"No checkpoint of this model on this data set has been trained yet.{first}"
 
 
-def _sweeps(
-    column: Column, card: CheckpointCard, attacker: CheckpointCard | None, facts: DatasetFacts
-) -> Iterator[SweepSpec]:
+def _sweeps(column: Column, card: CheckpointCard, attacker: CheckpointCard | None) -> Iterator[SweepSpec]:
     """The sweeps that show a column: of its attack; for the clean state and the controls, of any."""
     if attacker is not None and column.state != "pgd":
-        yield (gan := gan_sweep(card, attacker, facts))
+        yield (gan := SweepSpec(attack=plans.gan(card, attacker)))
         yield from _shorter(gan, column)
     if column.state != AFTER:
-        yield (pgd := _sweep(card, "pgd", facts, 13))
+        yield (pgd := SweepSpec(attack=plans.pgd(card)))
         yield replace(pgd, points=2)
 
 

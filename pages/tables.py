@@ -1,6 +1,12 @@
 """Tables: the tables and figures of the paper with ours beside them; what is not computed says so, and can be."""
 
-from pages.ui import address, errors, shell, tables_figures, tables_view
+from pages.ui import address, errors, shell, tables_figures, tables_studies, tables_view
+
+STUDIES = {
+    "weights": tables_studies.weights,
+    "ablations": tables_studies.ablations,
+    "transfer": tables_studies.transfer,
+}
 
 shell.enter()
 with errors.shown("page"):
@@ -10,8 +16,10 @@ with errors.shown("page"):
         address.show_notices(repr(choice))
         tables_view.show(choice)
     elif tab == "confusion":
-        protocol, dataset = tables_figures.pick()
+        protocol, dataset = tables_view.pick_protocol(), tables_figures.pick_dataset()
         address.show_notices(f"{protocol} {dataset}")
         tables_figures.show(protocol, dataset)
     else:
-        tables_figures.not_computed()
+        dataset = tables_figures.pick_dataset()
+        address.show_notices(f"{tab} {dataset}")
+        STUDIES[tab](dataset)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import fake_probe
+import fake_studies
 import fake_training
 import numpy as np
 from sklearn.datasets import load_digits
@@ -33,7 +34,8 @@ from core.records import (
     TrainSpec,
 )
 from core.sweep_scores import scores_of
-from core.tables import ResultTable, Sources, make_table
+from core.table_records import ResultTable
+from core.tables import Sources, make_table
 from core.trace_records import TraceFrame, TraceReport, TraceSpec
 from core.training_records import TrainingPlan
 
@@ -86,6 +88,7 @@ class FakeLab:
         self.kept: dict[str, SweepScores] = {}
         self.confusions: dict[str, ConfusionRecord] = {}
         self.measured: dict[str, TheoremReport] = {}
+        self.studies = fake_studies.FakeStudies()
         digits = load_digits()
         self.labels = digits.target.astype(np.int64)
         grey = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)
@@ -174,6 +177,7 @@ class FakeLab:
             attackers=(replace(self.attacker("noisy_digits", "cl_mvc"), recipe={"epsilon": 0.3}, scores=UNDER_ATTACK),),
             facts=DATASET_FACTS,
             stored=lambda spec, weights, attacker: self.kept.get(spec.digest),
+            trial=self.studies.kept_trial,
         )
         return make_table(name, sources, protocol)
 

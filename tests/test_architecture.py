@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "app": "streamlit pages",
     "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
     "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
-    "core.figures core.errors core.jobs core.tables core.processes core.training_records",
+    "core.figures core.errors core.jobs core.processes core.studies.plans core.studies.records core.table_records "
+    "core.tables core.training_records",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
@@ -42,8 +43,11 @@ MAY_IMPORT = {
     "core.theorem": "numpy core.attacks core.errors core.frames core.models.base core.records core.store core.theory "
     "core.types",
     "core.confusions": "numpy core.errors core.metrics core.records core.store",
-    "core.figures": "numpy plotly PIL core.errors core.records core.trace_records core.tables core.training_records",
-    "core.figures.table_words": "core.figures core.published core.records core.tables",
+    "core.figures": "numpy plotly PIL core.errors core.records core.studies.plans core.studies.records "
+    "core.trace_records core.tables core.table_records core.training_records",
+    "core.figures.table_words": "core.figures core.published core.records core.studies.plans core.tables "
+    "core.table_records",
+    "core.figures.trial_words": "core.data.facts core.figures core.records core.studies.records",
     "core.figures.probe": "numpy core.figures core.own_records core.records",
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
@@ -86,11 +90,20 @@ MAY_IMPORT = {
     "core.doctor": "torch core",
     "core.matrix": "torch core.errors core.lab core.models core.records",
     "core.published": "",
-    "core.tables": "core.data.facts core.errors core.published core.records",
+    "core.studies": "",
+    "core.studies.records": "core.errors core.records",
+    "core.studies.plans": "core.data.facts core.published core.records core.studies.records",
+    "core.studies.kept": "core.records core.store core.studies.records core.sweep_scores",
+    "core.studies.trial": "torch core",
+    "core.studies.transfer": "core.attacks core.frames core.library core.records core.studies.records",
+    "core.studies.room": "core.library core.records core.store core.studies",
+    "core.table_records": "core.records core.studies.records",
+    "core.tables": "core.data.facts core.errors core.published core.records core.studies.plans core.studies.records "
+    "core.table_records",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.table_text core.lab core.matrix core.models core.runtime core.tables "
+    "core.figures.table_text core.lab core.matrix core.models core.runtime core.studies core.tables "
     "core.records",
-    "core.__main__": "core.commands core.errors core.recipes.base",
+    "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
 }
 
 KNOW_BOTH = {
@@ -101,6 +114,7 @@ KNOW_BOTH = {
     "core.library",
     "core.checkpoint_training",
     "core.doctor",
+    "core.studies.trial",
 }
 # Records without data: a log, a card, a wish, a check of a number, names of array types.
 DATA_FREE = {"EpochLog", "CheckpointCard", "TrainSpec", "check_epsilon", "Floats", "Integers"}

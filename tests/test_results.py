@@ -9,6 +9,8 @@ from core.errors import LabError
 from core.lab import Lab
 from core.records import AttackSpec, SweepSpec
 from core.store import ResultStore
+from core.studies import plans
+from core.tables import MODELS
 
 SPEC = SweepSpec(
     attack=AttackSpec(dataset="noisy_digits", model="cl_mvc", attack="gan", epsilon=0.3, samples=32), points=3
@@ -90,7 +92,7 @@ def test_a_disk_that_refuses_only_matters_to_what_ships(lab, report, monkeypatch
 def test_the_command_makes_what_is_missing_for_models_whose_data_need_no_download(monkeypatch, capsys):
     lab, command = FakeLab(), import_module("core.commands.results")
     monkeypatch.setattr(command, "make_lab", lambda options: lab)
-    options = Namespace(targets=[], attack=None, quiet=True)
+    options = Namespace(targets=[], attack=None, quiet=True, ship=True, again=False, budget_minutes=None)
     command.results(options)
     kept = [scores.spec.attack for scores in lab.kept.values()]
     compared = {
@@ -99,10 +101,82 @@ def test_the_command_makes_what_is_missing_for_models_whose_data_need_no_downloa
         ("noisy_digits", "ar_dmvc_am"),
         ("synthetic_people", "cl_mvc"),
     }
-    assert {(a.dataset, a.model) for a in kept if a.attack == "gan"} == compared | {("noisy_digits", "simvc.released")}
+    whole = [a for a in kept if a.views is None]
+    assert {(a.dataset, a.model) for a in whole if a.attack == "gan"} == compared | {("noisy_digits", "simvc.released")}
     for objective in ("both", "assignment"):
-        pgd = {(a.dataset, a.model) for a in kept if (a.attack, a.objective) == ("pgd", objective)}
-        assert pgd == compared
-    assert capsys.readouterr().out == "13 sweeps run, 0 were there.\n"
+        pgd = {(a.dataset, a.model) for a in whole if (a.attack, a.objective) == ("pgd", objective)}
+        assert pgd - {("noisy_digits", "simvc.released")} == compared
+    alone = {(a.dataset, a.model, a.attack, a.views) for a in kept if a.views is not None}
+    assert alone == {(*place, attack, (view,)) for place in compared for attack in ("gan", "pgd") for view in (0, 1)}
+    assert capsys.readouterr().out == "30 sweeps run, 0 were there.\n2 transfers run, 0 were there.\n"
     command.results(options)
-    assert capsys.readouterr().out == "0 sweeps run, 13 were there.\n"
+    assert capsys.readouterr().out == "0 sweeps run, 30 were there.\n0 transfers run, 2 were there.\n"
+
+
+@pytest.fixture
+def computing(monkeypatch):
+    """The module that computes, with a fake lab, and options to be changed."""
+    module = import_module("core.commands.computing")
+    lab = FakeLab()
+    monkeypatch.setattr(module, "make_lab", lambda options: lab)
+    options = {"ship": False, "again": False, "budget_minutes": None, "train": False, "scale": None, "capture": False}
+    return module, lab, lambda **changes: Namespace(**options | {"dataset": ["noisy_digits"], "quiet": True} | changes)
+
+
+def test_tables_of_a_data_set_are_computed_without_training(computing, capsys):
+    module, lab, options = computing
+    module.compute(options())
+    assert capsys.readouterr().err == "23 sweeps run, 0 were there.\n1 transfers run, 0 were there.\n"
+    assert {scores.spec.attack.dataset for scores in lab.kept.values()} == {"noisy_digits"}
+    assert not lab.studies.trials
+
+
+def test_what_is_repeated_is_compared_with_what_was_kept(computing, capsys):
+    module, _, options = computing
+    module.compute(options())
+    capsys.readouterr()
+    module.compute(options(again=True))
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "23 sweeps run, 0 were there; 23 repeated, at most 0.000 ACC from what was kept."
+
+
+def test_trials_are_made_in_the_order_of_the_plan_and_not_twice(computing, capsys):
+    module, lab, options = computing
+    module.compute(options(train=True))
+    wanted = plans.plan(["noisy_digits"], MODELS, "small")
+    assert list(lab.studies.trials) == wanted
+    assert f"{len(wanted)} trials run, 0 were there." in capsys.readouterr().err
+    module.compute(options(train=True))
+    assert f"0 trials run, {len(wanted)} were there." in capsys.readouterr().err
+
+
+def test_when_the_time_is_over_nothing_more_is_begun(computing, capsys):
+    module, lab, options = computing
+    module.compute(options(budget_minutes=0.0))
+    assert capsys.readouterr().err.startswith("0 sweeps run, 0 were there, 23 left for another time.")
+    assert not lab.kept
+
+
+def test_a_trial_in_which_the_time_runs_out_is_left_for_another_time(computing, monkeypatch):
+    module, lab, options = computing
+    clock = module.Clock(None)
+    monkeypatch.setattr(module.Clock, "is_over", property(lambda self: bool(lab.studies.begun)))
+    outcome = module.run_trials(lab, plans.plan(["noisy_digits"], MODELS, "small")[:3], options(), clock)
+    assert (outcome.run, outcome.left) == (0, 3)
+    assert lab.studies.begun == 1
+
+
+def test_a_trial_that_fails_does_not_stop_the_others(computing, capsys):
+    module, lab, options = computing
+    first, second = plans.plan(["noisy_digits"], MODELS, "small")[:2]
+    lab.studies.broken = first
+    outcome = module.run_trials(lab, [first, second], options(), module.Clock(None))
+    assert (outcome.run, outcome.left) == (1, 1)
+    assert "The disk is full." in capsys.readouterr().err
+
+
+def test_a_data_set_that_is_not_there_is_named_before_any_work(lab, computing, monkeypatch):
+    module, _, options = computing
+    monkeypatch.setattr(module, "make_lab", lambda options: lab)
+    with pytest.raises(LabError, match="mars"):
+        module.compute(options(dataset=["mars"]))

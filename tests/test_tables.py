@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fake_lab import DIGEST, UNDER_ATTACK, FakeLab, card
+from fake_studies import record
 
 from core import confusions
 from core.data import DATASET_FACTS, DATASETS
@@ -16,9 +17,10 @@ from core.published import CONFUSION_FIGURES, TABLE_1, TABLE_2, TABLE_3
 from core.records import AttackSpec, Scores, SweepSpec
 from core.store import ResultStore
 from core.sweep_scores import scores_of
+from core.table_records import Cell, Result
 from core.tables import DATASETS as SHOWN
 from core.tables import MODELS as ROWS
-from core.tables import STANDS_FOR, Cell, Result, Sources, agreement, contradiction, difference, make_table, spread
+from core.tables import STANDS_FOR, Sources, agreement, contradiction, difference, make_table, spread
 
 MNIST = "noisy_mnist"
 
@@ -30,8 +32,14 @@ def attacker(epsilon: float = 0.3, **changes):
     )
 
 
-def sources(models=(), attackers=(), stored=None):
-    return Sources(models=models, attackers=attackers, facts=DATASET_FACTS, stored=stored or (lambda *key: None))
+def sources(models=(), attackers=(), stored=None, trial=None):
+    return Sources(
+        models=models,
+        attackers=attackers,
+        facts=DATASET_FACTS,
+        stored=stored or (lambda *key: None),
+        trial=trial or (lambda spec: None),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -138,11 +146,65 @@ def test_table_3_is_filled_from_a_stored_sweep(sweep):
     assert untrained.spec is not None
 
 
-def test_table_2_has_the_papers_numbers_and_says_why_ours_are_missing():
+def test_table_2_has_the_papers_numbers_and_what_would_make_ours():
     table = make_table("table_2", sources())
-    assert (len(table.rows), len(table.columns)) == (8, 2)
-    assert all(cell.ours is None and "not built yet" in cell.missing for cell in table.cells.values())
+    assert (len(table.rows), len(table.columns)) == (10, 4)
+    assert all(cell.ours is None and "--train" in cell.remedy for cell in table.cells.values())
     assert table.cells["NoisyFashion 0–4 → NoisyFashion 5–9", "ar_dmvc_am"].paper.nmi == 0.54
+    assert table.cells["NoisyFashion 0–4 → NoisyFashion 5–9", "ar_dmvc_am/clean"].paper is None
+
+
+def made(accuracy, **changes):
+    """A look-up of trials: each has that accuracy in every state, where ``changes`` of its training fit."""
+
+    def trial(spec):
+        if any(getattr(spec.train, name) != value for name, value in changes.items()):
+            return None
+        value = accuracy if isinstance(accuracy, float) else accuracy[spec.train.seed]
+        return record(spec, value)
+
+    return trial
+
+
+def test_table_2_is_filled_by_trials():
+    table = make_table("table_2", sources(trial=made(0.5, samples=None)))
+    assert all(cell.ours.frozen.accuracy == 0.5 and not cell.small for cell in table.cells.values())
+    small = make_table("table_2", sources(trial=made(0.5, precision="bfloat16")))
+    assert all(cell.small for cell in small.cells.values())
+    row = table.rows[-1]
+    assert table_words.states(table, row, table.columns[1])[0][0] == "clean"
+    assert "NoisyDigits, classes 5–9" in table_words.protocol(table.columns[1], table.cells[row, "ar_dmvc"])
+    assert table_words.commands(table.cells[row, "ar_dmvc"])[0].endswith("noisy_digits --train --scale full")
+
+
+def test_other_seeds_stand_beside_the_checkpoints():
+    trials = made({1: 0.7, 2: 0.8}, precision=None)
+    table = make_table("table_1", sources((card("eamc"),), (attacker(),), trial=trials))
+    cell = table.cells["eamc", "noisy_digits/clean"]
+    assert [result.seed for result in cell.results] == [0, 1, 2]
+    assert cell.mean("accuracy", "frozen") == pytest.approx(0.8)
+    assert cell.deviation("accuracy", "frozen") == pytest.approx(0.1)
+    assert table_words.ours_text(cell, "accuracy", "frozen") == ".80 ±.10"
+    there = column(table, "noisy_digits/clean")
+    assert "0.800 ± 0.100 (0.90, 0.70, 0.80)" in table_words.over_seeds(cell, "accuracy", "frozen")
+    assert "over 3 seeds" in table_words.spoken(cell, there, "accuracy", "frozen")
+
+
+def test_seeds_of_another_size_are_not_mixed():
+    trials = made({1: 0.7, 2: 0.8}, precision="bfloat16")
+    table = make_table("table_1", sources((card("eamc"),), (attacker(),), trial=trials))
+    assert len(table.cells["eamc", "noisy_digits/clean"].results) == 1
+    full = make_table("table_1", sources((card("eamc", MNIST),), (attacker(),), trial=made({1: 0.7, 2: 0.8})))
+    assert len(full.cells["eamc", f"{MNIST}/clean"].results) == 1  # the checkpoint is of 898 of 35,000 samples
+
+
+def test_a_protocol_without_checkpoints_is_filled_by_trials():
+    table = make_table("table_1", sources(trial=made({0: 0.6, 1: 0.7, 2: 0.8}, protocol="released")), "released")
+    cell = table.cells["simvc", "noisy_digits/noise"]
+    assert [result.value("accuracy", "frozen") for result in cell.results] == [0.6, 0.7, 0.8]
+    lines = list(csv.DictReader(io.StringIO(table_text.csv_text(table, table.columns))))
+    line = next(line for line in lines if (line["row"], line["state"]) == ("simvc", "noise"))
+    assert (line["acc_frozen"], line["acc_frozen_sd"], line["seeds"]) == ("0.7", "0.1", "3")
 
 
 def test_another_table_is_refused():
@@ -161,7 +223,7 @@ def test_a_difference_is_of_the_two_decimals_that_are_shown(full):
     there = column(full, f"{MNIST}/clean")
     scores = Scores(0.6949, 0.5, 0.5)
     ours = Result(state="clean", frozen=scores, rematched=scores, epsilon=0, samples=9, seed=0, spec=None)
-    cell = Cell(ours=ours, paper=Scores(0.64, math.nan, 0.5))
+    cell = Cell(results=(ours,), paper=Scores(0.64, math.nan, 0.5))
     assert difference(cell, there, "accuracy", "frozen") == 0.05
     assert difference(cell, there, "nmi", "frozen") is None
     assert difference(cell, column(full, "noisy_digits/clean"), "accuracy", "frozen") is None  # a stand-in
@@ -172,7 +234,9 @@ def test_the_spread_is_over_seeds():
     runs = [{"seed": s, "loss": 1.0, "accuracy": a, "nmi": 0.5, "ari": 0.5} for s, a in enumerate((0.7, 0.9))]
     mean, deviation = spread(replace(card("eamc"), runs=runs))
     assert (mean, deviation) == pytest.approx((0.8, math.sqrt(0.02)))
-    assert "over 2 seeds: ACC 0.800 ± 0.141 (0.70, 0.90)" in table_words.over_seeds(replace(card("eamc"), runs=runs))
+    cell = Cell(card=replace(card("eamc"), runs=runs))
+    said = table_words.over_seeds(cell, "accuracy", "frozen")
+    assert "over the 2 seeds that the checkpoint was chosen from: ACC 0.800 ± 0.141 (0.70, 0.90)" in said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@ import pytest
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
+from core.figures import ablation_rows
+from core.studies import plans
+from core.studies.records import TransferRecord
 from pages.ui import cache
 
 SOON = 30
@@ -94,8 +97,18 @@ def test_a_failed_sweep_says_so(open_tables, lab, monkeypatch):
 
 def test_table_2_says_that_ours_are_missing(open_tables):
     app = open_tables(tab="table_2", cell="0/ar_dmvc")
-    assert "not built yet" in texts(app, "info")
+    assert "not been trained and scored" in texts(app, "info")
+    assert "--dataset noisy_fashion --train" in texts(app, "code")
     assert not app.pills
+
+
+def test_a_cell_of_a_trial_shows_where_it_comes_from(open_tables, lab):
+    lab.studies.accuracy = 0.5
+    app = open_tables(tab="table_2", cell="9/ar_dmvc_am")
+    assert "trained by protocol lab on 449 samples of NoisyDigits, classes 5–9" in texts(app, "caption")
+    assert "commit abc" in texts(app, "caption")
+    assert texts(app, "code") == "python -m core tables --dataset noisy_digits --train --scale full"
+    assert not app.info
 
 
 def test_every_metric_and_matching_can_be_chosen(open_tables):
@@ -119,10 +132,51 @@ def test_the_figures_are_computed_for_every_model_that_has_an_attacker(open_tabl
     assert "python -m core train noisy_digits/sem" in texts(app, "code")
 
 
-def test_the_figures_over_weights_say_that_they_are_not_computed(open_tables):
-    app = open_tables(tab="weights")
+@pytest.mark.parametrize("tab", ["weights", "ablations", "transfer"])
+def test_studies_that_were_not_made_say_what_makes_them(open_tables, tab):
+    app = open_tables(tab=tab, figures="noisy_digits")
     assert "Not computed yet" in texts(app, "info")
-    assert "λ = 100" in texts(app, "markdown")
+    assert "python -m core tables --dataset noisy_digits" in texts(app, "code")
+    assert not app.get("plotly_chart")
+
+
+def test_the_figures_over_weights_and_epochs_are_drawn(open_tables, lab):
+    lab.studies.accuracy = 0.5
+    app = open_tables(tab="weights", figures="noisy_digits")
+    assert len(app.get("plotly_chart")) == 2
+    assert "λ = 100" in texts(app, "caption")
+    assert not app.info
+    app.segmented_control(key="under").set_value("clean").run()
+    assert not app.exception
+
+
+def test_ablations_show_every_variant_and_their_sources(open_tables, lab):
+    lab.studies.accuracy = 0.5
+    app = open_tables(tab="ablations", figures="noisy_digits")
+    first = app.table[0].value
+    assert list(first[""]) == list(ablation_rows.TERM_NAMES.values())
+    assert set(first["GAN"]) == {".50"}
+    assert len(app.table) == 4
+    assert "γ = 0" in texts(app, "markdown")
+    views = app.table[3].value
+    assert set(views["original alone"]) == {"not yet"}
+
+
+def test_attackers_on_other_models_are_drawn_and_said(open_tables, lab):
+    spec = plans.transfer("noisy_digits")
+    accuracy = {(a, t): 0.1 if a == t else 0.6 for a in ("cl_mvc", "ar_dmvc") for t in ("cl_mvc", "ar_dmvc")}
+    lab.studies.transfers[spec] = TransferRecord(
+        spec=spec,
+        attackers=("cl_mvc", "ar_dmvc"),
+        targets=("cl_mvc", "ar_dmvc"),
+        clean={"cl_mvc": 1.0, "ar_dmvc": 1.0},
+        accuracy=accuracy,
+    )
+    app = open_tables(tab="transfer", figures="noisy_digits")
+    assert len(app.get("plotly_chart")) == 1
+    assert "leaves 10% of the clean accuracy" in texts(app, "markdown")
+    assert "60% on the average of 2 pairs" in texts(app, "markdown")
+    assert len(app.get("download_button")) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,10 @@ function headCells(table) {
   const corner = el("th", { rowspan: "2", class: "corner", scope: "col" }, table.corner);
   const groups = table.groups.map(({ title, note, span }) =>
     el("th", { colspan: String(span), scope: "colgroup", class: "first" }, title, el("small", {}, note)));
-  const named = table.groups.some(({ title }) => title);
   const starts = new Set(table.groups.reduce((ends, { span }) => [...ends, ends.at(-1) + span], [0]));
   const columns = table.columns.map(({ title, note, control }, place) =>
     el("th", { scope: "col", title: note, class: [starts.has(place) && "first", control && "control"].filter(Boolean).join(" ") }, title));
-  if (named) return { rows: [el("tr", { class: "groups" }, corner, ...groups), el("tr", {}, ...columns)], starts };
-  corner.removeAttribute("rowspan");
-  return { rows: [el("tr", {}, corner, ...columns)], starts };
+  return { rows: [el("tr", { class: "groups" }, corner, ...groups), el("tr", {}, ...columns)], starts };
 }
 
 function bodyCell(cell, column, first, signs) {

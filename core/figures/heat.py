@@ -17,10 +17,11 @@ def add_cells(
     *,
     largest: float,
     column: int | None = None,
+    size: int = 17,
 ) -> None:
     """A heat map of ``values`` (rows, columns) from 0 to ``largest``; a cell that is None has its text alone.
 
-    ``shades`` is a colour scale light enough for INK. ``column`` is that of subplots.
+    ``shades`` is a colour scale light enough for INK. ``column`` is that of subplots, ``size`` that of the letters.
     """
     place = {} if column is None else {"row": 1, "col": column}
     cells = go.Heatmap(
@@ -37,5 +38,5 @@ def add_cells(
     figure.add_trace(cells, **place)
     for y, row in enumerate(texts):
         for x, text in enumerate(row):
-            font = {"size": 17, "color": BESIDE if values[y][x] is None else INK}
+            font = {"size": size, "color": BESIDE if values[y][x] is None else INK}
             figure.add_annotation(x=x, y=y, text=text, showarrow=False, font=font, **place)

@@ -6,14 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 
 from core.figures import table_words, tables, words
-from core.tables import Column, ResultTable, agreement, difference
+from core.table_records import Column, ResultTable
+from core.tables import agreement, difference
 
 SPECIAL = str.maketrans({"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "→": r"$\to$", "−": r"$-$", "±": r"$\pm$"})
 LATEX_SIGNS = str.maketrans(
     {"≈": r"$\approx$", "▲": r"$\uparrow$", "▼": r"$\downarrow$", "†": r"$^\dagger$", "ε": r"$\varepsilon$"}
 )
 CSV_HEADER = ["table", "protocol", "row", "data_set", "stands_for", "state", "epsilon"]
-CSV_HEADER += ["acc_frozen", "acc_rematched", "nmi", "ari", "held_out_samples", "seed", "training_samples"]
+CSV_HEADER += ["acc_frozen", "acc_rematched", "nmi", "ari", "acc_frozen_sd", "acc_rematched_sd", "seeds"]
+CSV_HEADER += ["held_out_samples", "seed", "training_samples"]
 CSV_HEADER += ["paper_acc", "paper_nmi", "paper_ari", "missing", "command"]
 
 
@@ -41,7 +43,7 @@ def wide(
 
 def _head(table: ResultTable, column: Column) -> str:
     if not column.dataset:
-        return tables.head(table, column)
+        return f"{words.model_name(column.title)} {tables.head(table, column)}"
     instead = f" (for {column.stands_for})" if column.stands_for else ""
     at = f", ε = {column.epsilon:g}" if table.name != "table_3" and column.state != "clean" else ""
     return f"{column.title}{instead} {tables.head(table, column)}{at}"
@@ -49,9 +51,10 @@ def _head(table: ResultTable, column: Column) -> str:
 
 def _text(table: ResultTable, row: str, column: Column, metric: str, matching: str) -> str:
     cell = table.cells[row, column.key]
-    value = math.nan if cell.ours is None else cell.ours.value(metric, matching)
-    mark = table_words.SMALL if cell.ours is not None and column.is_small(cell.card) else ""
-    ours = table_words.NOT_TRAINED if math.isnan(value) else f"{value:.2f}{mark}"
+    value, deviation = cell.mean(metric, matching), cell.deviation(metric, matching)
+    mark = table_words.SMALL if cell.ours is not None and cell.small else ""
+    over = "" if deviation is None else f" ± {deviation:.2f}"
+    ours = table_words.NOT_TRAINED if math.isnan(value) else f"{value:.2f}{over}{mark}"
     printed = math.nan if cell.paper is None else float(getattr(cell.paper, metric))
     if math.isnan(printed):
         return ours
@@ -101,9 +104,9 @@ def csv_text(table: ResultTable, columns: Sequence[Column]) -> str:
 def _csv_row(table: ResultTable, row: str, column: Column) -> list[object]:
     cell = table.cells[row, column.key]
     ours, paper = cell.ours, cell.paper
-    scores = [math.nan] * 4
-    if ours is not None:
-        scores = [ours.frozen.accuracy, ours.rematched.accuracy, ours.frozen.nmi, ours.frozen.ari]
+    kinds = (("accuracy", "frozen"), ("accuracy", "rematched"), ("nmi", "frozen"), ("ari", "frozen"))
+    scores = [cell.mean(*kind) for kind in kinds]
+    deviations = [cell.deviation(*kind) for kind in kinds[:2]]
     printed = [math.nan] * 3 if paper is None else [paper.accuracy, paper.nmi, paper.ari]
     return [
         table.name,
@@ -114,6 +117,8 @@ def _csv_row(table: ResultTable, row: str, column: Column) -> list[object]:
         column.state,
         _number(column.epsilon),
         *map(_number, scores),
+        *("" if value is None else _number(value) for value in deviations),
+        len(cell.results),
         "" if ours is None else ours.samples,
         "" if ours is None else ours.seed,
         "" if cell.card is None else cell.card.samples,

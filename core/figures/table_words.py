@@ -3,22 +3,12 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from core.figures import words
+from core.figures import trial_words, words
 from core.published import CONFUSION_FIGURES
 from core.records import CheckpointCard, ConfusionRecord, SweepSpec
-from core.tables import (
-    AGREES,
-    BEFORE,
-    METRICS,
-    SAMPLES,
-    Cell,
-    Column,
-    ResultTable,
-    agreement,
-    contradiction,
-    difference,
-    spread,
-)
+from core.studies.plans import SAMPLES
+from core.table_records import BEFORE, METRICS, Cell, Column, ResultTable
+from core.tables import AGREES, agreement, contradiction, difference, spread
 
 TITLES = {
     "table_1": "Table 1: clustering before and after the GAN attack",
@@ -38,18 +28,12 @@ SIGNS = {"agrees": "≈", "higher": "▲", "lower": "▼", "": ""}
 SMALL = "†"
 NOT_RUN, NOT_TRAINED = "▷", "–"
 STATES_HEADER = ("state", "ACC frozen", "ACC re-matched", "NMI", "ARI", "samples", "paper: ACC NMI ARI")
-WEIGHT_FIGURES = """
-**Figures 4 (a) and 6–8 (a)** of the paper draw ACC and NMI of AR-DMVC-AM under attack over λ, the weight of adversarial
-training, and γ, the weight of the mitigator, each from 0.001 to 1000. The paper concludes that λ = 100 is best and that
-γ matters little, and takes γ = 1.
-
-**Figures 4 (b) and 6–8 (b)** draw the scores of AR-DMVC-AM under attack after each epoch. The paper concludes that 30
-epochs are enough.
-
-Each point of (a) is a model and an attacker of its own: on a grid of 7 by 7, 49 of both for each data set. λ and γ
-stand in `core/recipes/` but are no choice of the command line yet, and a training keeps its last epoch only,
-where (b) needs all. The paper prints no numbers for these figures, so only their shape can ever be compared.
-"""
+TABLE_2_NOTE = (
+    f"{NOT_TRAINED} not trained yet. The paper does not say whether its numbers are under attack, nor what trained the "
+    "attacker; they stand beside ours after it. Ours: a defense is trained on five classes, an attacker against it on "
+    "the five others, and both are scored on held-out samples of those. Chance is ACC .20. The last two rows are ours "
+    "alone."
+)
 
 
 def short(value: float) -> str:
@@ -58,6 +42,12 @@ def short(value: float) -> str:
         return ""
     text = f"{abs(value):.2f}"
     return ("−" if value < 0 and float(text) else "") + (text[1:] if text.startswith("0") else text)
+
+
+def ours_text(cell: Cell, metric: str, matching: str) -> str:
+    """Our number at two decimals, over several seeds their mean with the standard deviation; empty without one."""
+    deviation = cell.deviation(metric, matching)
+    return short(cell.mean(metric, matching)) + ("" if deviation is None else f" ±{short(deviation)}")
 
 
 def signed(change: float | None) -> str:
@@ -77,14 +67,15 @@ def caption(table: ResultTable, columns: Sequence[Column], metric: str, matching
 def heading(row: str, column: Column) -> str:
     """What a cell is about: "SiMVC on NoisyMNIST after the GAN attack, ε = 0.30"."""
     if not column.dataset:
-        return f"{words.model_name(column.key)}, {row}"
+        return f"{words.model_name(column.title)}, {row}, {STATE_WORDS[column.state]}"
     at = "" if column.state == BEFORE else f", ε = {words.epsilon_text(column.epsilon)}"
     return f"{words.model_name(row)} on {column.title} {STATE_WORDS[column.state]}{at}"
 
 
 def spoken(cell: Cell, column: Column, metric: str, matching: str) -> str:
-    value = None if cell.ours is None else cell.ours.value(metric, matching)
-    ours = cell.missing if value is None else f"{METRICS[metric]} {value:.2f}"
+    deviation = cell.deviation(metric, matching)
+    over = "" if deviation is None else f", standard deviation {deviation:.2f} over {len(cell.results)} seeds"
+    ours = f"{METRICS[metric]} {cell.mean(metric, matching):.2f}{over}" if cell.results else cell.missing
     printed = math.nan if cell.paper is None else float(getattr(cell.paper, metric))
     if math.isnan(printed):
         return ours
@@ -119,6 +110,8 @@ def beside_the_paper(row: str, column: Column, cell: Cell, metric: str, matching
 def protocol(column: Column, cell: Cell) -> str:
     """Everything our number depends on, on one line; empty without a number."""
     ours, card = cell.ours, cell.card
+    if ours is not None and ours.trial is not None:
+        return trial_words.protocol(ours.trial)
     if ours is None or card is None:
         return ""
     if ours.spec is not None:
@@ -147,19 +140,30 @@ def _training(column: Column, card: CheckpointCard) -> str:
     )
 
 
-def over_seeds(card: CheckpointCard | None) -> str:
-    """How far the seeds of a checkpoint lie apart before the attack; empty where only one was trained."""
-    both = None if card is None else spread(card)
-    if card is None or both is None:
+def over_seeds(cell: Cell, metric: str, matching: str) -> str:
+    """How far seeds lie apart: those that were trained to the end, or those that a checkpoint was chosen from."""
+    values = cell.values(metric, matching)
+    if len(values) > 1:
+        each = ", ".join(f"{value:.2f}" for value in values)
+        mean, deviation = cell.mean(metric, matching), cell.deviation(metric, matching)
+        numbers = f"{METRICS[metric]} {mean:.3f} ± {deviation:.3f} ({each})"
+        return f"Over {len(values)} seeds, each trained to the end: {numbers}."
+    both = None if cell.card is None else spread(cell.card)
+    if cell.card is None or both is None:
         return ""
-    each = ", ".join(f"{run['accuracy']:.2f}" for run in card.runs)
-    return f"Before the attack, over {len(card.runs)} seeds: ACC {both[0]:.3f} ± {both[1]:.3f} ({each})."
+    each = ", ".join(f"{run['accuracy']:.2f}" for run in cell.card.runs)
+    return (
+        f"Before the attack, over the {len(cell.card.runs)} seeds that the checkpoint was chosen from: "
+        f"ACC {both[0]:.3f} ± {both[1]:.3f} ({each})."
+    )
 
 
 def commands(cell: Cell) -> tuple[str, ...]:
     """What repeats our number, or makes it where it is missing, in order."""
     if cell.remedy:
         return (cell.remedy,)
+    if cell.ours is not None and cell.ours.trial is not None:
+        return (trial_words.command(cell.ours.trial.spec, small=cell.small),)
     spec = cell.run if cell.ours is None else cell.ours.spec
     if spec is not None:
         return (words.command(spec),)
@@ -172,16 +176,21 @@ def states(table: ResultTable, row: str, column: Column) -> list[tuple[str, ...]
     rows = []
     for other in table.columns:
         cell = table.cells[row, other.key]
-        if other.dataset == column.dataset and (cell.ours is not None or other is column):
-            name = f"**{_state_name(other)}**" if other is column else _state_name(other)
+        if (other.dataset, other.title) == (column.dataset, column.title) and (
+            cell.ours is not None or other is column
+        ):
+            name = _state_name(other, cell)
+            name = f"**{name}**" if other is column else name
             rows.append((name, *_numbers(cell), _paper_numbers(cell)))
     return rows
 
 
-def _state_name(column: Column) -> str:
+def _state_name(column: Column, cell: Cell) -> str:
     if column.state == BEFORE:
         return "clean"
-    return f"{words.attack_name(column.state)}, ε = {words.epsilon_text(column.epsilon)}"
+    epsilon = cell.ours.epsilon if cell.ours is not None else column.epsilon
+    at = "" if math.isnan(epsilon) else f", ε = {words.epsilon_text(epsilon)}"
+    return f"{words.attack_name(column.state)}{at}"
 
 
 def _numbers(cell: Cell) -> tuple[str, ...]:
@@ -215,8 +224,7 @@ def notes(table: ResultTable, columns: Sequence[Column], matching: str) -> list[
             "Choose a cell for its evidence."
         )
     else:
-        reasons = dict.fromkeys(cell.missing for cell in table.cells.values())
-        lines.append(f"{NOT_TRAINED} not computed yet. {' '.join(reasons)}")
+        lines.append(TABLE_2_NOTE)
     if matching == "frozen" and any(column.state != BEFORE for column in columns if column.dataset):
         lines.append("Ours under attack keeps the matching of the clean samples; the paper's is found again.")
     lines += _stand_ins(columns)
@@ -232,19 +240,29 @@ def _stand_ins(columns: Iterable[Column]) -> Iterator[str]:
 
 
 def _small(table: ResultTable, columns: Iterable[Column]) -> Iterator[str]:
-    sizes: dict[str, set[tuple[int, int, int]]] = {}
+    sizes: dict[str, set[tuple[int, int]]] = {}
     for column in columns:
         for row in table.rows:
-            card = table.cells[row, column.key].card
-            if card is not None and column.is_small(card):
-                sizes.setdefault(column.title, set()).add((card.samples, column.half, card.held_out_samples))
+            cell = table.cells[row, column.key]
+            if cell.small and cell.ours is not None:
+                sizes.setdefault(column.title if column.dataset else row, set()).add(_size(cell))
     if sizes:
-        parts = [f"{title} {' or '.join(map(_size, sorted(found)))}" for title, found in sizes.items()]
-        yield f"{SMALL} Checkpoints of a size for CPUs, not the paper's: {'; '.join(parts)}."
+        parts = [f"{title} {' or '.join(map(_size_text, sorted(found)))}" for title, found in sizes.items()]
+        yield f"{SMALL} Trained at a size for CPUs, not the paper's: {'; '.join(parts)}."
 
 
-def _size(numbers: tuple[int, int, int]) -> str:
-    return "{:,} of {:,} samples, scored on {:,}".format(*numbers)
+def _size(cell: Cell) -> tuple[int, int]:
+    """Training samples and scored samples of a cell with a number."""
+    assert cell.ours is not None
+    if cell.ours.trial is not None:
+        provenance = cell.ours.trial.provenance
+        return provenance.training_samples, provenance.scored_samples
+    assert cell.card is not None
+    return cell.card.samples, cell.card.held_out_samples
+
+
+def _size_text(numbers: tuple[int, int]) -> str:
+    return "{:,} samples, scored on {:,}".format(*numbers)
 
 
 def frame_of(spec: SweepSpec, column: Column) -> int:

@@ -13,11 +13,13 @@ from core.figures.table_words import (
     STATE_WORDS,
     caption,
     heading,
+    ours_text,
     short,
     signed,
     spoken,
 )
-from core.tables import Column, ResultTable, agreement, difference
+from core.table_records import Column, ResultTable
+from core.tables import agreement, difference
 
 STATE_HEADS = {"clean": "before", "gan": "after", "noise": "noise", "untrained_generator": "untrained", "pgd": "PGD"}
 
@@ -52,7 +54,7 @@ def screen(
         "name": table.name,
         "title": caption(table, columns, metric, matching),
         "corner": "model" if table.name != "table_2" else "trained on → scored on",
-        "groups": list(_groups(columns)),
+        "groups": list(_models(columns) if table.name == "table_2" else _groups(columns)),
         "columns": [
             {"title": head(table, column), "note": _column_note(column), "control": column.control}
             for column in columns
@@ -66,13 +68,13 @@ def screen(
 
 def head(table: ResultTable, column: Column) -> str:
     """A column's title below its data set's."""
-    if not column.dataset:
-        return words.model_name(column.key)
+    if table.name == "table_2":
+        return STATE_HEADS[column.state]
     return f"ε = {column.epsilon:g}" if table.name == "table_3" else STATE_HEADS[column.state]
 
 
 def _column_note(column: Column) -> str:
-    return STATE_WORDS[column.state] if column.dataset else ""
+    return STATE_WORDS[column.state]
 
 
 def _groups(columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
@@ -84,6 +86,13 @@ def _groups(columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
         if own[0].stands_for:
             notes.append(f"stands in for {own[0].stands_for}")
         yield {"title": own[0].title, "note": " · ".join(notes), "span": len(own)}
+
+
+def _models(columns: Sequence[Column]) -> Iterator[dict[str, Any]]:
+    """Columns of one model of Table 2 stand under its name."""
+    for model in dict.fromkeys(column.title for column in columns):
+        own = [column for column in columns if column.title == model]
+        yield {"title": words.model_name(model), "note": "", "span": len(own)}
 
 
 def cell_key(table: ResultTable, row: str, column: Column) -> str:
@@ -100,12 +109,12 @@ def find(table: ResultTable, key: str) -> tuple[str, Column] | None:
 def _screen_cell(table: ResultTable, row: str, column: Column, metric: str, matching: str) -> dict[str, Any]:
     cell = table.cells[row, column.key]
     change = difference(cell, column, metric, matching)
-    value = math.nan if cell.ours is None else cell.ours.value(metric, matching)
+    value = cell.mean(metric, matching)
     return {
         "key": cell_key(table, row, column),
-        "ours": short(value) or (NOT_RUN if cell.run is not None else NOT_TRAINED),
+        "ours": ours_text(cell, metric, matching) or (NOT_RUN if cell.run is not None else NOT_TRAINED),
         "there": not math.isnan(value),
-        "mark": SMALL if cell.ours is not None and column.is_small(cell.card) else "",
+        "mark": SMALL if cell.ours is not None and cell.small else "",
         "paper": "" if cell.paper is None else short(getattr(cell.paper, metric)),
         "delta": signed(change),
         "agreement": agreement(change),

@@ -10,7 +10,6 @@ from typing import Literal
 
 from core.data.facts import DATASET_FACTS
 from core.published import TABLE_2, TABLE_3_EPSILONS, Transfer
-from core.recipes.lab import INNER_EPSILON
 from core.records import AttackSpec, CheckpointCard, SweepSpec, TrainSpec
 from core.studies.records import Change, TransferSpec, TrialSpec
 
@@ -21,7 +20,7 @@ DEFENSES = ("ar_dmvc", "ar_dmvc_am")
 SEEDS = {"released": (0, 1, 2), "lab": (1, 2), "paper": (0,)}  # the lab's seed 0 is the checkpoint itself
 WEIGHTS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # λ and γ of Figures 4 and 6-8
 COARSE = (1e-3, 1e-1, 1e1, 1e3)  # of them, first
-INNER_EPSILONS = (0.0, 0.1, 0.2, 0.3)  # the third is the recipe's
+INNER_EPSILONS = (0.0, 0.1, None, 0.3)  # None for the recipe's
 WITH_TABLE_3 = ("noisy_mnist", "patched_mnist", "noisy_digits", "patched_digits")
 HALVES = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
 SMALL_SAMPLES = 4000  # of the training part of a real data set
@@ -41,19 +40,45 @@ class Row:
     scored_on: tuple[str, tuple[int, ...]]
     published: Transfer | None = None  # None for a stand-in of ours
 
+    @property
+    def parts(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Both, in this order."""
+        return self.trained_on, self.scored_on
+
 
 def sweeps(card: CheckpointCard, attacker: CheckpointCard | None) -> Iterator[SweepSpec]:
     """The sweeps of a checkpoint that come with the lab: under each attack, and of some one view at a time."""
-    pgd = _attack(card, "pgd")
-    gan = [replace(pgd, attack="gan", target_mode=str(attacker.recipe["target_mode"]))] if attacker else []
-    assignment = replace(pgd, objective="assignment")
-    yield from (SweepSpec(attack=spec) for spec in gan)
+    trained = [gan(card, attacker)] if attacker else []
+    yield from (SweepSpec(attack=spec) for spec in trained)
     if card.name not in COMPARED:
-        yield SweepSpec(attack=pgd, points=2)
+        yield SweepSpec(attack=pgd(card), points=2)
         return
-    yield from (SweepSpec(attack=spec) for spec in (pgd, assignment))
+    yield from (SweepSpec(attack=pgd(card, objective)) for objective in ("both", "assignment"))
     for view in range(len(card.view_shapes)):
-        yield from (SweepSpec(attack=replace(spec, views=(view,)), points=2) for spec in (*gan, assignment))
+        yield from (one_view(spec, view) for spec in (*trained, pgd(card, "assignment")))
+
+
+def gan(card: CheckpointCard, attacker: CheckpointCard) -> AttackSpec:
+    """The GAN attack up to the paper's ε, as the Attack page runs it first."""
+    return replace(pgd(card), attack="gan", target_mode=str(attacker.recipe.get("target_mode", "eval")))
+
+
+def pgd(card: CheckpointCard, objective: str = "both") -> AttackSpec:
+    """PGD up to the paper's ε, as the Attack page runs it first."""
+    facts = DATASET_FACTS[card.dataset]
+    return AttackSpec(
+        dataset=card.dataset,
+        model=card.name,
+        attack="pgd",
+        objective=objective,
+        epsilon=facts.epsilon,
+        samples=min(SAMPLES, facts.samples // 2),
+    )
+
+
+def one_view(attack: AttackSpec, view: int) -> SweepSpec:
+    """An attack that may change one view alone."""
+    return SweepSpec(attack=replace(attack, views=(view,)), points=2)
 
 
 def transfer(dataset: str) -> TransferSpec:
@@ -123,10 +148,9 @@ def mitigation(dataset: str) -> dict[str, TrialSpec]:
     return {"with": _of_defense(dataset, Change()), "without": _of_defense(dataset, Change(mitigation_weight=0.0))}
 
 
-def inner_epsilons(dataset: str) -> dict[float, TrialSpec]:
-    """The strength of the attack inside the training (Remark 4.1)."""
-    wishes = {epsilon: None if epsilon == INNER_EPSILON else epsilon for epsilon in INNER_EPSILONS}
-    return {epsilon: _of_defense(dataset, Change(inner_epsilon=wish)) for epsilon, wish in wishes.items()}
+def inner_epsilons(dataset: str) -> dict[float | None, TrialSpec]:
+    """The strength of the attack inside the training (Remark 4.1); None for the recipe's."""
+    return {epsilon: _of_defense(dataset, Change(inner_epsilon=epsilon)) for epsilon in INNER_EPSILONS}
 
 
 def attacker_terms(dataset: str) -> dict[str, TrialSpec]:
@@ -180,9 +204,3 @@ def _part(dataset: str, classes: str) -> tuple[str, tuple[int, ...]]:
     """ "0-4" as the classes that it names."""
     first, last = map(int, classes.split("-"))
     return dataset, tuple(range(first, last + 1))
-
-
-def _attack(card: CheckpointCard, attack: str) -> AttackSpec:
-    facts = DATASET_FACTS[card.dataset]
-    samples = min(SAMPLES, facts.samples // 2)
-    return AttackSpec(dataset=card.dataset, model=card.name, attack=attack, epsilon=facts.epsilon, samples=samples)

@@ -21,7 +21,8 @@ from core.records import (
     TheoremReport,
     TheoremSpec,
 )
-from core.tables import ResultTable
+from core.studies.records import TrialRecord, TrialSpec
+from core.table_records import ResultTable
 from core.trace_records import TraceReport, TraceSpec
 from core.training_records import RunRecord
 
@@ -150,6 +151,11 @@ def confusion(specs: tuple[SweepSpec, ...]) -> ConfusionRecord | None:
 def table(name: str, protocol: str) -> ResultTable:
     """A table of the paper with what there is of ours; read again when a sweep ends, and every few seconds."""
     return lab().table(name, protocol)
+
+
+def trial(spec: TrialSpec) -> TrialRecord | None:
+    """What a trial found, None where it was not made."""
+    return lab().studies.kept_trial(spec)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.figures import matrices, table_words
-from core.tables import BEFORE, Cell, Column, ResultTable
+from core.table_records import BEFORE, Cell, Column, ResultTable
 from pages.ui import address, cache, components, jobs_bar, links
 
 CHOSEN = "_cell"
@@ -31,8 +31,6 @@ def show(table: ResultTable, row: str, column: Column, metric: str, matching: st
     cell = table.cells[row, column.key]
     st.subheader(table_words.heading(row, column), anchor=False, divider="gray")
     _sentences(row, column, cell, metric, matching)
-    if not column.dataset:
-        return
     rows = table_words.states(table, row, column)
     st.table(dict(zip(table_words.STATES_HEADER, zip(*rows, strict=True), strict=True)), border="horizontal")
     with st.container(horizontal=True, gap="large"):
@@ -52,7 +50,7 @@ def _sentences(row: str, column: Column, cell: Cell, metric: str, matching: str)
         st.info(cell.missing, icon=":material/pending:")
     for sentence in (
         table_words.beside_the_paper(row, column, cell, metric, matching),
-        table_words.over_seeds(cell.card),
+        table_words.over_seeds(cell, metric, matching),
     ):
         if sentence:
             st.markdown(sentence)
@@ -114,7 +112,7 @@ def _ways(row: str, column: Column, cell: Cell) -> None:
                 n=attack.samples,
                 seed=attack.seed,
             )
-        if cell.remedy:
+        if cell.remedy and column.dataset:
             attacker = cell.card is not None
             links.see(
                 "train",

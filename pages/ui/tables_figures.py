@@ -1,9 +1,10 @@
-"""The figures of the paper that belong to its tables: confusion matrices of all models, and what is not computed."""
+"""The figures of the paper that are confusion matrices of all models."""
 
 import streamlit as st
 
 from core.figures import matrices, table_words, words
-from core.tables import AFTER, MODELS, Cell, Column, ResultTable
+from core.table_records import AFTER, Cell, Column, ResultTable
+from core.tables import MODELS
 from pages.ui import address, cache, errors, jobs_bar, tables_evidence, tables_view
 
 USUAL = "noisy_mnist"  # the paper's
@@ -11,9 +12,8 @@ TICK = 1.0  # seconds between two looks at running sweeps
 WIDTH = 470  # pixels of a model's two matrices
 
 
-def pick() -> tuple[str, str]:
-    """Pick the protocol and a data set that has checkpoints."""
-    protocol = tables_view.pick_protocol()
+def pick_dataset() -> str:
+    """Pick a data set that has checkpoints."""
     lab = cache.lab()
     names = list(dict.fromkeys(card.dataset for card in cache.cards()))
     titles = {name: lab.dataset_facts(name).title for name in names} or {USUAL: lab.dataset_facts(USUAL).title}
@@ -29,7 +29,7 @@ def pick() -> tuple[str, str]:
         bind="query-params",
         help="The paper shows NoisyMNIST.",
     )
-    return protocol, picked if picked in titles else usual
+    return picked if picked in titles else usual
 
 
 def show(protocol: str, dataset: str) -> None:
@@ -97,9 +97,3 @@ def _cells(table: ResultTable, dataset: str) -> list[Cell]:
 def _running(table: ResultTable, dataset: str) -> list[str]:
     shown = {spec.digest for cell in _cells(table, dataset) for spec in cell.sweeps}
     return [job.key for job in cache.jobs().active() if job.key in shown]
-
-
-def not_computed() -> None:
-    """What Figures 4 and 6 to 8 show, and why ours are not here yet."""
-    st.info("Not computed yet: our curves for these figures.", icon=":material/pending:")
-    st.markdown(table_words.WEIGHT_FIGURES)

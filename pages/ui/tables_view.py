@@ -7,7 +7,8 @@ import streamlit as st
 
 from core.figures import table_text, table_words, tables
 from core.records import SweepSpec
-from core.tables import METRICS, SAMPLES, Column, ResultTable
+from core.studies.plans import SAMPLES
+from core.table_records import METRICS, Column, ResultTable
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, tables_evidence
 
 TICK = 1.0  # seconds between two looks at running sweeps
@@ -18,6 +19,8 @@ TABS = {
     "table_3": "Table 3",
     "confusion": "Figures 3 and 5",
     "weights": "Figures 4, 6–8",
+    "ablations": "Ablations",
+    "transfer": "Attackers on other models",
 }
 PAPERS = ("regdb", "noisy_fashion", "noisy_mnist", "patched_mnist")  # shown first, RegDB by its stand-in
 CONTROLS = {"noise": "Signed noise", "untrained_generator": "Untrained generator", "pgd": "PGD"}
