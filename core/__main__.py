@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     proof = add("theorem", commands.theorem, "measure Theorem 4.2 on checkpoints, for shipping; nothing is done twice")
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
     _table_options(add("tables", commands.tables, "the paper's tables with ours beside them; computes what is missing"))
+    add("findings", commands.findings, "what the stored numbers say of the paper, in sentences")
     _bench_options(add("bench", commands.bench, "speed and memory of models and attacks, beside the device's peak"))
     add("doctor", commands.doctor, "what works here, and what to do about what does not")
     return top

@@ -18,6 +18,7 @@ from core.attacks.base import Attack, Budget, Norm, TargetMode
 from core.checkpoint_training import train_checkpoint
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
+from core.findings import Evidence, findings
 from core.frames import attack_in_chunks, clean_scores, draw_order, encode, make_frame, make_subject, scores_under
 from core.library import Library
 from core.metrics import match
@@ -225,6 +226,20 @@ class Lab:
             trial=self.studies.kept_trial,
         )
         return make_table(name, sources, protocol)
+
+    def findings(self) -> dict[str, list[str]]:
+        """What the kept numbers say of the paper, sentences by chapter. Runs nothing."""
+        return findings(
+            Evidence(
+                table_1=self.table("table_1"),
+                released=self.table("table_1", "released"),
+                cards=self.cards("model"),
+                attackers=self.cards("attacker"),
+                sweep=self.scores,
+                transfer=self.studies.kept_transfer,
+                trial=self.studies.kept_trial,
+            )
+        )
 
     def theorem(self, spec: TheoremSpec, *, ship: bool = False) -> Iterator[TheoremReport]:
         """Both sides of Theorem 4.2 along ε: at once where they are kept, else measured ε by ε, and then kept."""

@@ -181,6 +181,9 @@ class FakeLab:
         )
         return make_table(name, sources, protocol)
 
+    def findings(self) -> dict[str, list[str]]:
+        return {"Before the attack": ["**NoisyMNIST**: 1 of 2 models."]}
+
     def theorem(self, spec: TheoremSpec, *, ship: bool = False) -> Iterator[TheoremReport]:
         yield self._theorem(spec, 1)
         time.sleep(self.pace)

@@ -100,6 +100,8 @@ MAY_IMPORT = {
     "core.table_records": "core.records core.studies.records",
     "core.tables": "core.data.facts core.errors core.published core.records core.studies.plans core.studies.records "
     "core.table_records",
+    "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
+    "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
     "core.figures.table_text core.lab core.matrix core.models core.runtime core.studies core.tables "
     "core.records",

@@ -77,7 +77,7 @@ def test_an_idea_has_its_live_control_where_its_text_says(topic):
 
 
 def test_every_text_belongs_to_a_topic():
-    assert {path.stem for path in TEXTS.glob("*.md")} == {*IDEAS, "sources"}
+    assert {path.stem for path in TEXTS.glob("*.md")} == {*IDEAS, "sources", "findings"}
 
 
 @pytest.mark.parametrize("topic", [*IDEAS, "sources"])

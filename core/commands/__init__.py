@@ -2,7 +2,7 @@
 
 from core.commands.attacks import attack, evaluate, sweep
 from core.commands.checkpoints import list_everything, maps, train
-from core.commands.reports import bench, doctor, tables
+from core.commands.reports import bench, doctor, findings, tables
 from core.commands.results import results
 from core.commands.theorem import theorem
 
@@ -11,6 +11,7 @@ __all__ = [
     "bench",
     "doctor",
     "evaluate",
+    "findings",
     "list_everything",
     "maps",
     "results",

@@ -64,6 +64,16 @@ def _table_row(card: CheckpointCard) -> Row:
     return dataset, name, *scores, over_seeds, f"{card.samples:,}", *published
 
 
+def findings(options: Namespace) -> None:
+    """What the kept numbers say of the paper, in Markdown."""
+    chapters = make_lab(options).findings()
+    if options.json:
+        print_json(chapters)
+        return
+    parts = (f"## {title}\n\n" + "\n".join(f"- {text}" for text in texts) for title, texts in chapters.items())
+    print("\n\n".join(parts))
+
+
 def bench(options: Namespace) -> None:
     """How fast and how large everything is on this device, beside the device's own peak, and the promises."""
     spec = BenchSpec(

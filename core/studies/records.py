@@ -1,6 +1,7 @@
 """What a study consists of: trials and transfers, as specs and as records of plain values."""
 
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from core.errors import LabError
@@ -123,6 +124,12 @@ class TransferRecord:
     def kept(self, attacker: str, target: str) -> float:
         """The share of its clean accuracy that a target keeps, in [0, 1] up to noise."""
         return self.accuracy[attacker, target] / max(self.clean[target], 1e-9)
+
+    def farthest(self) -> tuple[str, float]:
+        """The attacker that leaves the other models least, and the share of their clean accuracy that it leaves."""
+        left = {a: fmean(self.kept(a, t) for t in self.targets if t != a) for a in self.attackers}
+        name = min(left, key=left.__getitem__)
+        return name, left[name]
 
 
 def plain(spec: Any) -> dict[str, Any]:

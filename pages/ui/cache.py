@@ -153,6 +153,12 @@ def table(name: str, protocol: str) -> ResultTable:
     return lab().table(name, protocol)
 
 
+@st.cache_data(ttl=60, max_entries=1, show_spinner="Looking the results up …")
+def findings() -> dict[str, list[str]]:
+    """What the kept numbers say of the paper; looked up again after a minute."""
+    return lab().findings()
+
+
 def trial(spec: TrialSpec) -> TrialRecord | None:
     """What a trial found, None where it was not made."""
     return lab().studies.kept_trial(spec)

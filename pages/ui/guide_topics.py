@@ -133,6 +133,7 @@ IDEAS = {
 }
 TOPICS = {
     **IDEAS,
+    "findings": Topic("What came out"),
     "glossary": Topic("Glossary"),
     "sources": Topic("Sources"),
     "lecture": Topic("A ten-minute lecture"),

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.ui import address, guide_live, links, presenter, tour
+from pages.ui import address, cache, guide_live, links, presenter, tour
 from pages.ui.guide_topics import FORMULAS, IDEAS, LIVE, TEXTS, TOPICS
 
 DEPTHS = {"words": "In words", "formulas": "With formulas"}
@@ -46,6 +46,8 @@ def show(topic: str) -> None:
             _glossary()
         elif topic == "lecture":
             _lecture()
+        elif topic == "findings":
+            _findings()
         else:
             st.markdown(text(topic))
         _onwards(topic)
@@ -123,6 +125,14 @@ def _entry(word: str, meaning: str, topic: str) -> str:
 
 def _letter(word: str) -> str:
     return word[0].upper()
+
+
+def _findings() -> None:
+    st.markdown(text("findings"))
+    for title, sentences in cache.findings().items():
+        st.subheader(title, anchor=False)
+        st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+    links.see("tables", "Every cell and its evidence", key="findings-tables")
 
 
 def _lecture() -> None:

@@ -1,0 +1,130 @@
+import re
+from dataclasses import replace
+
+import pytest
+from fake_lab import UNDER_ATTACK, FakeLab, card
+from fake_studies import record
+
+from core.data import DATASET_FACTS
+from core.findings import Evidence, findings
+from core.lab import Lab
+from core.studies import plans
+from core.studies.records import TransferRecord
+from core.sweep_scores import scores_of
+from core.tables import Sources, make_table
+
+MODELS = (
+    card("eamc", "noisy_mnist"),
+    card("simvc", "noisy_mnist"),
+    card("ar_dmvc"),
+    card("ar_dmvc_am"),
+    card("cl_mvc"),
+)
+
+
+def attacker(target):
+    recipe = {"epsilon": 0.3, "target_mode": "eval"}
+    own = f"{target.dataset}-{target.name}".ljust(64, "0")
+    return replace(
+        target, name=f"{target.name}.gan", kind="attacker", recipe=recipe, target_sha256=own, scores=UNDER_ATTACK
+    )
+
+
+def named(target):
+    """A card with weights of its own."""
+    return replace(target, sha256=f"{target.dataset}-{target.name}".ljust(64, "0"))
+
+
+def evidence(models=MODELS, *, sweep=lambda spec: None, transfer=lambda spec: None, trial=lambda spec: None):
+    models = tuple(map(named, models))
+    attackers = tuple(map(attacker, models))
+    sources = Sources(models=models, attackers=attackers, facts=DATASET_FACTS, stored=lambda *key: None, trial=trial)
+    return Evidence(
+        table_1=make_table("table_1", sources),
+        released=make_table("table_1", sources, "released"),
+        cards=models,
+        attackers=attackers,
+        sweep=sweep,
+        transfer=transfer,
+        trial=trial,
+    )
+
+
+def text(**changes):
+    return "\n".join(line for lines in findings(evidence(**changes)).values() for line in lines)
+
+
+def test_without_results_only_the_paper_itself_is_spoken_of():
+    chapters = findings(evidence(models=()))
+    assert list(chapters) == ["After the attack"]
+    assert "0.90 and 0.54" in chapters["After the attack"][0]
+
+
+def test_models_that_reach_the_paper_are_counted_and_the_others_named():
+    said = text()
+    assert "**NoisyMNIST**: 2 of 2 models reach the paper's ACC within 0.05 or exceed it (2 of ours" in said
+    low = replace(MODELS[1], scores={"held_out": {"accuracy": 0.5, "nmi": 0.5, "ari": 0.5}})
+    assert "1 of 2 models" in text(models=(MODELS[0], low))
+    assert "SiMVC .50 (paper .91)" in text(models=(MODELS[0], low))
+
+
+def test_controls_stand_beside_the_attack():
+    said = text()
+    assert "clean ACC of 0.90 (frozen matching, average of 2)" in said
+    assert "signed noise leaves 0.87, the trained GAN 0.20" in said
+
+
+def test_defenses_are_told_under_every_attack_that_is_kept():
+    lab = FakeLab()
+
+    def sweep(spec):
+        *_, report = lab.sweep(spec)
+        return scores_of(report)
+
+    said = text(sweep=sweep)
+    (line,) = [line for line in said.splitlines() if "AR-DMVC-AM on NoisyDigits" in line]
+    assert re.search(r"at ε = 0.2 GAN [01].[0-9]{2}, PGD [01].[0-9]{2}, PGD on the assignment", line)
+    assert "One view alone" in said
+
+
+def test_a_spread_over_seeds_is_told():
+    runs = [{"seed": s, "loss": 1.0, "accuracy": a, "nmi": 0.5, "ari": 0.5} for s, a in enumerate((0.5, 0.9))]
+    said = text(models=(replace(MODELS[0], runs=runs), MODELS[1]))
+    assert "of 1 checkpoints that were chosen from several seeds, 1 have" in said
+    assert "0.70 ± 0.28" in said
+
+
+def test_trials_are_told_where_all_of_a_comparison_are_there():
+    said = text(trial=lambda spec: record(spec, 0.25))
+    for part in ("Remark 3.3", "The mitigator", "Remark 4.1", "target in training mode"):
+        assert part in said
+    halves = {plans.mitigation("noisy_digits")["with"]}
+    assert "The mitigator" not in text(trial=lambda spec: record(spec, 0.25) if spec in halves else None)
+
+
+def test_attackers_that_travel_are_told():
+    def transfer(spec):
+        names = ("cl_mvc", "ar_dmvc_am")
+        shares = {(a, t): 0.1 if a == t else (0.8 if a == "cl_mvc" else 0.2) for a in names for t in names}
+        clean = dict.fromkeys(names, 1.0)
+        return TransferRecord(spec=spec, attackers=names, targets=names, clean=clean, accuracy=shares)
+
+    said = text(transfer=transfer)
+    assert "leaves 10% of the clean ACC, against the others 50%" in said
+    assert "trained against AR-DMVC-AM travels best: it leaves the others 20%" in said
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Lab(device="cpu").findings()
+
+
+def test_the_shipped_results_say_something_of_every_data_set_of_the_paper(shipped):
+    said = "\n".join(line for lines in shipped.values() for line in lines)
+    for title in ("NoisyMNIST", "NoisyFashion", "PatchedMNIST", "NoisyDigits"):
+        assert f"**{title}" in said or f", {title}**" in said
+    assert "nan" not in said
+
+
+def test_every_shipped_finding_has_a_number(shipped):
+    assert all(re.search(r"[0-9]", line) for lines in shipped.values() for line in lines)
