@@ -1,9 +1,10 @@
 """Studies without models for tests of pages: what a test puts in, and nothing else."""
 
+import time
 from collections.abc import Generator
 
 from core.errors import LabError
-from core.records import AttackScores, Scores
+from core.records import AttackScores, EpochLog, Scores
 from core.studies.records import (
     EpochScores,
     Provenance,
@@ -47,18 +48,23 @@ class FakeStudies:
         self.accuracy: float | None = None  # of trials that nobody made; None for no such trials
         self.trials: dict[TrialSpec, TrialRecord] = {}
         self.transfers: dict[TransferSpec, TransferRecord] = {}
-        self.begun = 0
+        self.begun, self.pace = 0, 0.0
         self.broken: TrialSpec | None = None
 
     def kept_trial(self, spec: TrialSpec) -> TrialRecord | None:
         return self.trials.get(spec) or (None if self.accuracy is None else record(spec, self.accuracy))
 
-    def trial(self, spec: TrialSpec, *, ship: bool = False, capture: bool = False) -> Generator[int, None, None]:
+    def trial(
+        self, spec: TrialSpec, *, ship: bool = False, capture: bool = False
+    ) -> Generator[EpochLog, None, TrialRecord]:
         self.begun += 1
-        yield 1
+        for epoch in (1, 2):
+            time.sleep(self.pace)
+            yield EpochLog(phase="training", epoch=epoch, epochs=2, terms={}, seconds=self.pace, seconds_left=0.0)
         if spec == self.broken:
             raise LabError("The disk is full.")
         self.trials[spec] = record(spec, 0.5)
+        return self.trials[spec]
 
     def kept_transfer(self, spec: TransferSpec) -> TransferRecord | None:
         return self.transfers.get(spec)

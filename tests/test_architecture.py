@@ -88,7 +88,8 @@ MAY_IMPORT = {
     "core.bench": "torch core",
     # The command line: asks the lab, prints
     "core.doctor": "torch core",
-    "core.matrix": "torch core.errors core.lab core.models core.records",
+    "core.walk": "torch core.errors core.records",
+    "core.matrix": "core.lab core.models core.records core.walk",
     "core.published": "",
     "core.studies": "",
     "core.studies.records": "core.errors core.records",
@@ -103,7 +104,7 @@ MAY_IMPORT = {
     "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.table_text core.lab core.matrix core.models core.runtime core.studies core.tables "
+    "core.figures.table_text core.lab core.matrix core.models core.runtime core.studies core.tables core.walk "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
 }

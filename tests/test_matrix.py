@@ -115,7 +115,7 @@ def job(*models):
 
 
 def said(progress):
-    ending = progress.log.epoch if progress.log else progress.card or progress.problem
+    ending = progress.log.epoch if progress.log else progress.result or progress.problem
     return progress.spec.name, ending
 
 
@@ -239,7 +239,7 @@ def walked(tmp_path_factory):
 
 def test_a_walk_publishes_what_it_trained(walked):
     lab, steps = walked
-    cards = [step.card for step in steps if step.card]
+    cards = [step.result for step in steps if step.result]
     assert [card.name for card in cards] == ["simvc", "simvc.gan"]
     assert cards == [*lab.cards("model"), *lab.cards("attacker")]
     assert [step.log.epoch for step in steps if step.log] == [1, 1]
@@ -259,7 +259,7 @@ def test_two_workers_train_the_same_weights_as_one(walked, tmp_path):
     expected = {card.name: card.sha256 for card in walked[0].cards("model") + walked[0].cards("attacker")}
     lab = make_lab(tmp_path)
     jobs = missing(lab, ["patched_digits"], TINY, models=["comvc", "simvc"])
-    made = {step.card.name: step.card.sha256 for step in train_all(lab, jobs, workers=2) if step.card}
+    made = {step.result.name: step.result.sha256 for step in train_all(lab, jobs, workers=2) if step.result}
     assert set(made) == {"simvc", "simvc.gan", "comvc", "comvc.gan"}
     assert {name: made[name] for name in expected} == expected
 

@@ -129,9 +129,9 @@ def train_missing(lab: Lab, options: Namespace) -> None:
             else:
                 at_work.pop(name, None)
                 bar.update()
-                if step.card is not None:
-                    done.append(step.card)
-                    bar.write(f"{name}: {as_time(step.card.training_seconds)}", file=sys.stderr)
+                if step.result is not None:
+                    done.append(step.result)
+                    bar.write(f"{name}: {as_time(step.result.training_seconds)}", file=sys.stderr)
                 else:
                     problems.append(f"{name}: {step.problem}")
                     bar.write(problems[-1], file=sys.stderr)

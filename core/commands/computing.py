@@ -4,9 +4,12 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
+import torch
 from tqdm import tqdm
 
 from core.commands.attacks import last_report
@@ -17,8 +20,9 @@ from core.records import AttackScores, CheckpointCard, SweepSpec
 from core.studies import plans
 from core.studies.records import TransferRecord, TransferSpec, TrialSpec
 from core.tables import MODELS
+from core.walk import walk
 
-Spec = TypeVar("Spec", SweepSpec, TransferSpec, TrialSpec)
+Spec = TypeVar("Spec", SweepSpec, TransferSpec)
 
 
 @dataclass
@@ -48,9 +52,14 @@ class Clock:
         self._end = None if minutes is None else time.monotonic() + 60 * minutes
 
     @property
+    def left(self) -> float | None:
+        """The seconds that are left, None for as many as it needs."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more is to be begun."""
-        return self._end is not None and time.monotonic() > self._end
+        return self.left == 0
 
 
 def compute(options: Namespace) -> None:
@@ -95,20 +104,31 @@ def run_transfers(lab: Lab, datasets: Sequence[str], options: Namespace, clock: 
 
 
 def run_trials(lab: Lab, specs: Sequence[TrialSpec], options: Namespace, clock: Clock) -> Outcome:
-    """Train and score what is planned, in order, until the time is over; what was begun goes on another time."""
+    """Train and score what is planned, in order, until the time is over; what was begun goes on another time.
 
-    def run(spec: TrialSpec) -> None:
-        trial = lab.studies.trial(spec, ship=options.ship, capture=options.capture)
-        for _ in trial:
-            if clock.is_over:
-                trial.close()
-                raise TimeoutError
-
-    def numbers(spec: TrialSpec) -> list[float] | None:
-        record = lab.studies.kept_trial(spec)
-        return None if record is None else [x for rows in record.states.values() for x in _accuracies(rows)]
-
-    return _walk(specs, run, numbers, options, clock)
+    Trials that share a training are one job, so that it is done once.
+    """
+    missing = [spec for spec in specs if options.again or lab.studies.kept_trial(spec) is None]
+    jobs: dict[str, list[TrialSpec]] = {}
+    for spec in missing:
+        jobs.setdefault(spec.training_digest, []).append(spec)
+    start = partial(lab.studies.trial, ship=options.ship, capture=options.capture)
+    steps = walk(
+        start, list(jobs.values()), device=torch.device(lab.device), seconds=clock.left, workers=options.workers
+    )
+    outcome = Outcome(kept=len(specs) - len(missing))
+    with tqdm(total=len(missing), unit="trial", file=sys.stderr, disable=options.quiet) as bar, closing(steps):
+        for step in steps:
+            if step.log is not None:
+                bar.set_postfix_str(f"{_title(step.spec)} epoch {step.log.epoch}/{step.log.epochs}")
+                continue
+            bar.update()
+            if step.problem:
+                tqdm.write(f"{_title(step.spec)}: {step.problem}", file=sys.stderr)
+            else:
+                outcome.run += 1
+    outcome.left = len(missing) - outcome.run
+    return outcome
 
 
 def shipped_sweeps(lab: Lab, cards: Sequence[CheckpointCard]) -> Iterator[SweepSpec]:
@@ -137,9 +157,6 @@ def _walk(
             bar.set_postfix_str(_title(spec))
             try:
                 run(spec)
-            except TimeoutError:
-                outcome.left += 1
-                continue
             except LabError as error:
                 tqdm.write(f"{_title(spec)}: {error}", file=sys.stderr)
                 outcome.left += 1

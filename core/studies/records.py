@@ -5,8 +5,9 @@ from statistics import fmean
 from typing import Any
 
 from core.errors import LabError
-from core.records import AttackScores, Scores, TrainSpec, check_epsilon
+from core.records import AttackScores, Scores, TrainSpec, check_epsilon, digest
 
+ATTACKERS_OWN = ("complementarity_weight", "consistency_weight")  # of a change, what the model does not see
 STATES = ("noise", "untrained_generator", "pgd", "pgd_assignment", "gan")  # under attack; "clean" is always there
 
 
@@ -59,6 +60,13 @@ class TrialSpec:
     def dataset(self) -> str:
         """The data set that it is attacked on."""
         return self.scored_on or self.train.dataset
+
+    @property
+    def training_digest(self) -> str:
+        """SHA-256 (hex) of what decides the model's training, so that trials which differ elsewhere share it."""
+        change = {name: value for name, value in plain(self.change).items() if name not in ATTACKERS_OWN}
+        own = {"train": plain(self.train), "classes": list(self.classes), "change": change}
+        return digest(own | ({"by epoch": plain(self)} if self.by_epoch else {}))
 
 
 @dataclass(frozen=True, kw_only=True)

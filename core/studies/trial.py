@@ -33,7 +33,7 @@ from core.recipes.base import AttackerRecipe, Recipe
 from core.records import AttackScores, EpochLog, Frame, Scores, Subject, digest
 from core.runs import RunFolder
 from core.runtime import commit
-from core.studies.records import Change, EpochScores, Provenance, TrialRecord, TrialSpec, plain
+from core.studies.records import ATTACKERS_OWN, Change, EpochScores, Provenance, TrialRecord, TrialSpec, plain
 from core.trainers import Training, attacker_training, model_training
 from core.types import MultiViewDataset
 
@@ -44,7 +44,6 @@ UNTRAINED: dict[str, dict[str, Any]] = {  # how a state is made that needs no at
     "pgd": {"name": "pgd", "objective": "both"},
     "pgd_assignment": {"name": "pgd", "objective": "assignment"},
 }
-ATTACKERS = ("complementarity_weight", "consistency_weight")  # of a change, what the model does not see
 BY_EPOCH = ("noise", "pgd", "pgd_assignment")
 
 
@@ -58,7 +57,7 @@ def run_trial(
     start = time.perf_counter()
     train, held_out = training_parts(library, spec.train)
     train, scored = train.only(spec.classes), _scored(library, spec, held_out)
-    folder = RunFolder(runs / f"trial-{_training_digest(spec)[:16]}")
+    folder = RunFolder(runs / f"trial-{spec.training_digest[:16]}")
     with folder.claim(plain(spec.train)):
         recipe = changed(model_recipe(spec.train), spec.change)
         epochs = _EpochScorer(folder.path, spec, scored)
@@ -75,13 +74,6 @@ def run_trial(
         seconds = max(time.perf_counter() - start, seconds_spent(folder))
         provenance = _provenance(library, spec, train, scored, best, seconds)
     return TrialRecord(spec=spec, clean=clean, states=states, epochs=epochs.scores(), provenance=provenance)
-
-
-def _training_digest(spec: TrialSpec) -> str:
-    """Of what decides the model's training alone, so that trials which differ elsewhere share it."""
-    change = {name: value for name, value in plain(spec.change).items() if name not in ATTACKERS}
-    own = {"train": plain(spec.train), "classes": list(spec.classes), "change": change}
-    return digest(own | ({"by epoch": plain(spec)} if spec.by_epoch else {}))
 
 
 def changed(recipe: Recipe, change: Change) -> Recipe:
@@ -102,7 +94,7 @@ def changed(recipe: Recipe, change: Change) -> Recipe:
 
 def changed_attacker(recipe: AttackerRecipe, change: Change) -> AttackerRecipe:
     """The attacker's recipe but for a change."""
-    return replace(recipe, **_wished(change, *ATTACKERS))
+    return replace(recipe, **_wished(change, *ATTACKERS_OWN))
 
 
 def _wished(change: Change, *names: str) -> dict[str, Any]:
