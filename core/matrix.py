@@ -39,4 +39,4 @@ def train_all(
     capture: bool = False,
 ) -> Generator[Progress, None, None]:
     """Do the jobs as :func:`core.walk.walk` does; the result of a training is its card."""
-    return walk(partial(lab.train, capture=capture), jobs, device=lab.library.device, seconds=seconds, workers=workers)
+    return walk(partial(lab.train, capture=capture), jobs, device=lab.device, seconds=seconds, workers=workers)

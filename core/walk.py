@@ -32,7 +32,7 @@ def walk(
     start: Start,
     jobs: Sequence[Sequence[Any]],
     *,
-    device: torch.device,
+    device: str,
     seconds: float | None = None,
     workers: int = 1,
 ) -> Generator[Progress, None, None]:
@@ -42,7 +42,7 @@ def walk(
     The rest of a job is left out where one of its specs cannot be done.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
-    under_way = _Walk(start, list(jobs), device, deadline)
+    under_way = _Walk(start, list(jobs), torch.device(device), deadline)
     n_threads = torch.get_num_threads()
     torch.set_num_threads(max(1, n_threads // workers))
     threads = [Thread(target=under_way.work, daemon=True) for _ in range(workers)]

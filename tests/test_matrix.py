@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from core import matrix, training
+from core import training, walk
 from core.checkpoints import save_checkpoint
 from core.errors import LabError
 from core.lab import Lab
@@ -90,7 +90,7 @@ class FakeLab:
     """Trains three epochs of nothing; ``acts`` say by a model's name what to do before an epoch."""
 
     def __init__(self, **acts):
-        self.library = SimpleNamespace(device=CPU)
+        self.device = "cpu"
         self.acts = acts
         self.trained = []
         self.captured = []
@@ -160,7 +160,7 @@ def test_a_walk_captures_if_it_is_told_to(capture):
 def test_a_walk_ends_after_the_epoch_in_which_its_time_is_over(monkeypatch):
     lab = FakeLab()
     clock = SimpleNamespace(monotonic=lambda: len(lab.trained))  # a second an epoch
-    monkeypatch.setattr(matrix, "time", clock)
+    monkeypatch.setattr(walk, "time", clock)
     steps = [said(step) for step in train_all(lab, job("a", "b"), seconds=4)]
     assert steps == [*epochs_and_card("a"), ("a.gan", 1), ("a.gan", 2)]
     assert lab.trained[-1] == ("a.gan", 2)
@@ -170,9 +170,9 @@ def test_a_walk_ends_after_the_epoch_in_which_its_time_is_over(monkeypatch):
 def test_a_closed_walk_leaves_no_thread_and_no_training_behind():
     before = threading.active_count()
     lab = FakeLab(**dict.fromkeys("abcdefgh", doze))
-    walk = train_all(lab, job(*"abcdefgh"), workers=2)
-    next(walk)
-    walk.close()
+    steps = train_all(lab, job(*"abcdefgh"), workers=2)
+    next(steps)
+    steps.close()
     assert threading.active_count() == before
     assert len(lab.closed) == len(lab.captured) < 16  # each that was begun, and by far not all
     assert ("h.gan", 3) not in lab.trained
@@ -217,15 +217,15 @@ def test_workers_share_the_threads(workers, each, four_threads):
 
 @pytest.mark.parametrize("ending", ["at the end", "closed", "broken"])
 def test_the_number_of_threads_is_put_back(ending, four_threads):
-    walk = train_all(FakeLab(b=break_down), job("a", "b" if ending == "broken" else "c"), workers=2)
+    steps = train_all(FakeLab(b=break_down), job("a", "b" if ending == "broken" else "c"), workers=2)
     if ending == "closed":
-        next(walk)
-        walk.close()
+        next(steps)
+        steps.close()
     elif ending == "broken":
         with pytest.raises(ZeroDivisionError):
-            list(walk)
+            list(steps)
     else:
-        list(walk)
+        list(steps)
     assert torch.get_num_threads() == 4
 
 
@@ -272,12 +272,12 @@ def test_a_second_walk_goes_on_where_the_first_stopped(tmp_path, monkeypatch):
         return run_epoch(phase, *others)
 
     monkeypatch.setattr(training, "_run_epoch", count)
-    monkeypatch.setattr(matrix, "time", SimpleNamespace(monotonic=lambda: len(begun)))  # a second an epoch
+    monkeypatch.setattr(walk, "time", SimpleNamespace(monotonic=lambda: len(begun)))  # a second an epoch
     spec = TrainSpec(dataset="patched_digits", model="simvc", samples=100, epochs=3, runs=1)
     first = list(train_all(lab, [[spec]], seconds=0.5))
     assert [step.log.epoch for step in first] == [1]
     assert lab.cards() == ()
     second = list(train_all(lab, [[spec]]))
     assert [step.log.epoch for step in second if step.log] == [2, 3]
-    assert second[-1].card == lab.cards()[0]
+    assert second[-1].result == lab.cards()[0]
     assert len(begun) == 3

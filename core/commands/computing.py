@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-import torch
 from tqdm import tqdm
 
 from core.commands.attacks import last_report
@@ -113,9 +112,7 @@ def run_trials(lab: Lab, specs: Sequence[TrialSpec], options: Namespace, clock: 
     for spec in missing:
         jobs.setdefault(spec.training_digest, []).append(spec)
     start = partial(lab.studies.trial, ship=options.ship, capture=options.capture)
-    steps = walk(
-        start, list(jobs.values()), device=torch.device(lab.device), seconds=clock.left, workers=options.workers
-    )
+    steps = walk(start, list(jobs.values()), device=lab.device, seconds=clock.left, workers=options.workers)
     outcome = Outcome(kept=len(specs) - len(missing))
     with tqdm(total=len(missing), unit="trial", file=sys.stderr, disable=options.quiet) as bar, closing(steps):
         for step in steps:
