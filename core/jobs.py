@@ -18,6 +18,7 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 KEEP = 12  # ended jobs of each kind of work whose results stay readable
 KEEP_BYTES = 3 << 29  # 1.5 GiB, the most that their results may weigh together
+ABSENCE = 150.0  # seconds without a sign of its owner after which a job is given up; a hidden tab gives one a minute
 MESSAGE_LENGTH = 200
 
 log = logging.getLogger(__name__)
@@ -69,11 +70,13 @@ class _Job:
 class JobQueue:
     """Runs one job at a time on a daemon thread of its own, in order of submission, work for later last.
 
-    Safe to share by all sessions.
+    Safe to share by all sessions. A job stops when every owner has given it up, or has not been seen for ``absence``
+    seconds: whoever closes the browser frees the place.
     """
 
-    def __init__(self, *, keep: int = KEEP, keep_bytes: int = KEEP_BYTES) -> None:
-        self._keep, self._keep_bytes = keep, keep_bytes
+    def __init__(self, *, keep: int = KEEP, keep_bytes: int = KEEP_BYTES, absence: float = ABSENCE) -> None:
+        self._keep, self._keep_bytes, self._absence = keep, keep_bytes, absence
+        self._seen: dict[str, float] = {}  # when each owner gave its last sign
         self._jobs: OrderedDict[str, _Job] = OrderedDict()  # oldest use first
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
@@ -110,7 +113,13 @@ class JobQueue:
                 job.later = False
                 self._line_up(job)
             job.owners.add(owner)
+            self._seen[owner] = time.monotonic()
             return self._view(job)
+
+    def present(self, owner: str) -> None:
+        """Say that an owner is still there."""
+        with self._changed:
+            self._seen[owner] = time.monotonic()
 
     def get(self, key: str) -> JobView | None:
         """The job of that key, unless it was never submitted or has been forgotten."""
@@ -138,17 +147,30 @@ class JobQueue:
             if job is None or job.state not in ("waiting", "running"):
                 return
             job.owners.discard(owner)
-            if job.owners:
-                return
-            if job.state == "waiting":
-                self._waiting.remove(job)
-            job.stop.set()
-            self._end(job, "cancelled")
+            if not job.owners:
+                self._give_up(job)
 
     def join(self, timeout: float) -> bool:
         """Wait until nothing runs or waits; whether that happened within ``timeout`` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None and not self._waiting, timeout)
+
+    def _give_up(self, job: _Job) -> None:
+        if job in self._waiting:
+            self._waiting.remove(job)
+        job.stop.set()
+        self._end(job, "cancelled")
+
+    def _leave_absent(self) -> None:
+        """Give up what nobody waits for any more."""
+        limit = time.monotonic() - self._absence
+        gone = {owner for owner, moment in self._seen.items() if moment < limit}
+        for owner in gone:
+            del self._seen[owner]
+        for job in [*self._waiting, *([] if self._running is None else [self._running])]:
+            job.owners -= gone
+            if not job.owners and not job.stop.is_set():
+                self._give_up(job)
 
     def _line_up(self, job: _Job) -> None:
         urgent = sum(not other.later for other in self._waiting)
@@ -163,6 +185,10 @@ class JobQueue:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._waiting))
+                self._leave_absent()
+                if not self._waiting:
+                    self._changed.notify_all()
+                    continue
                 job = self._running = self._waiting.popleft()
                 job.state, job.started = "running", time.monotonic()
             self._run(job)
@@ -176,6 +202,7 @@ class JobQueue:
             results = job.start()
             for result in results:
                 with self._changed:
+                    self._leave_absent()
                     if job.stop.is_set():
                         break
                     job.latest, job.progress = result, job.measure(result)

@@ -1,9 +1,11 @@
 import logging
 import threading
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
+from core import jobs
 from core.errors import LabError
 from core.jobs import JobQueue
 
@@ -287,3 +289,59 @@ def test_many_results_of_one_kind_push_out_none_of_another():
 
 def test_an_unknown_key_is_none(queue):
     assert queue.get("never") is None
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time that queues see, to be set."""
+    now = SimpleNamespace(value=1000.0)
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: now.value))
+    return now
+
+
+def test_work_of_an_owner_who_has_left_stops_at_its_next_result(clock):
+    queue, work = JobQueue(absence=100), Work()
+    submit(queue, "a", work)
+    assert work.started.wait(SOON)
+    clock.value += 101
+    work.go.release()
+    assert queue.join(SOON)
+    assert queue.get("a").state == "cancelled"
+    assert work.closed.wait(SOON)
+
+
+def test_work_of_an_owner_who_gives_signs_goes_on(clock):
+    queue, work = JobQueue(absence=100), Work()
+    submit(queue, "a", work)
+    clock.value += 80
+    queue.present("me")
+    clock.value += 80
+    work.finish()
+    assert queue.join(SOON)
+    assert queue.get("a").state == "done"
+
+
+def test_who_is_left_keeps_the_work_of_who_has_gone(clock):
+    queue, work = JobQueue(absence=100), Work()
+    submit(queue, "a", work, "gone")
+    submit(queue, "a", work, "here")
+    clock.value += 80
+    queue.present("here")
+    clock.value += 80
+    work.finish()
+    assert queue.join(SOON)
+    assert queue.get("a").state == "done"
+
+
+def test_waiting_work_of_who_has_left_is_never_begun(clock):
+    queue, running, waiting = JobQueue(absence=100), Work(), Work()
+    submit(queue, "a", running, "here")
+    submit(queue, "b", waiting, "gone")
+    assert running.started.wait(SOON)
+    clock.value += 80
+    queue.present("here")
+    clock.value += 80
+    running.finish()
+    assert queue.join(SOON)
+    assert (queue.get("a").state, queue.get("b").state) == ("done", "cancelled")
+    assert waiting.runs == 0

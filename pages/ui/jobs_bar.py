@@ -80,6 +80,7 @@ def queue() -> None:
 
 
 def _queue() -> None:
+    cache.jobs().present(owner())
     device = cache.lab().device
     st.badge(
         "GPU" if device.startswith("cuda") else "CPU", icon=":material/memory:", color="gray", help=f"Runs on {device}."
