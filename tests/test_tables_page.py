@@ -135,7 +135,7 @@ def test_the_figures_are_computed_for_every_model_that_has_an_attacker(open_tabl
 @pytest.mark.parametrize("tab", ["weights", "ablations", "transfer"])
 def test_studies_that_were_not_made_say_what_makes_them(open_tables, tab):
     app = open_tables(tab=tab, figures="noisy_digits")
-    assert "Not computed yet" in texts(app, "info")
+    assert "is not computed yet" in texts(app, "info")
     assert "python -m core tables --dataset noisy_digits" in texts(app, "code")
     assert not app.get("plotly_chart")
 

@@ -37,11 +37,14 @@ ABLATIONS = (
 def ablations(dataset: str) -> None:
     """The paper's arguments that it shows no numbers for, and one view attacked at a time."""
     epsilon = cache.lab().dataset_facts(dataset).epsilon
+    wanted = [spec for *_, specs in ABLATIONS for spec in specs(dataset).values()]
+    if any(ablation_rows.best(spec, cache.trial) is None for spec in wanted):
+        _missing(dataset)
     for title, text, rows, specs in ABLATIONS:
         st.subheader(title, anchor=False)
         st.caption(f"{text} {HOW} ε = {epsilon:g}.")
         _table(ablation_rows.TRIAL_HEADER, rows(dataset, cache.trial))
-        _sources(dataset, list(specs(dataset).values()))
+        _sources(list(specs(dataset).values()))
     st.subheader("One view attacked at a time", anchor=False)
     st.caption(f"The checkpoints of Table 1; the other views stay clean. {HOW} ε = {epsilon:g}.")
     cards = [card for card in cache.cards() if card.dataset == dataset and card.name in plans.COMPARED]
@@ -132,19 +135,18 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     st.table(dict(zip(header, zip(*rows, strict=True), strict=True)), border="horizontal")
 
 
-def _sources(dataset: str, specs: Sequence[TrialSpec]) -> None:
-    """Where the numbers above come from, or what would make them."""
+def _sources(specs: Sequence[TrialSpec]) -> None:
+    """Where the numbers above come from."""
     records = [ablation_rows.best(spec, cache.trial) for spec in specs]
-    there = [record for record in records if record is not None]
+    there = [trial_words.protocol(record) for record in records if record is not None]
     if there:
         with st.expander("Where these numbers come from", icon=":material/receipt_long:"):
-            st.markdown("\n\n".join(map(trial_words.protocol, there)))
-    if len(there) < len(records):
-        _missing(dataset)
+            st.markdown("\n\n".join(there))
 
 
 def _missing(dataset: str, *, train: bool = True) -> None:
     st.info(
-        "Not computed yet. This computes what is missing, and goes on where it was stopped:", icon=":material/pending:"
+        "Some of this is not computed yet. The command computes it, and goes on where it was stopped:",
+        icon=":material/pending:",
     )
     st.code(f"python -m core tables --dataset {dataset}{' --train' if train else ''}", language=None, wrap_lines=True)
