@@ -94,3 +94,16 @@ def test_the_component_never_writes_html():
 ROOT = """[...document.querySelectorAll("*")].map(e => e.shadowRoot?.querySelector(".tables")).find(Boolean)"""
 FOCUSED = f"() => {ROOT}.getRootNode().activeElement?.dataset.key ?? ''"
 SCROLLS = f"() => {{ const box = {ROOT}.querySelector('.scroll'); return box.scrollWidth > box.clientWidth + 1; }}"
+
+
+def test_every_tab_opens_and_stands_in_the_address(open_tables):
+    page = open_tables()
+    for tab, said in (
+        ("Table 2", "trained on → scored on"),
+        ("Figures 4, 6–8", "Accuracy over λ and γ"),
+        ("Ablations", "One view attacked at a time"),
+        ("Attackers on other models", "Generators trained against one model"),
+    ):
+        page.get_by_role("button", name=tab, exact=True).or_(page.get_by_role("radio", name=tab, exact=True)).click()
+        page.get_by_text(said).first.wait_for()
+        page.wait_for_function("tab => new URLSearchParams(location.search).get('tab') === tab", arg=tab)
