@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "core.registry": "core.errors",
     "core.files": "core.errors",
     "core.jobs": "core.errors",
-    "core.records": "numpy core.errors",
+    "core.ensemble_records": "",
+    "core.records": "numpy core.ensemble_records core.errors",
     "core.trace_records": "numpy core.errors core.records",
     "core.training_records": "core.records",
     "core.workload": "core.records",
@@ -74,9 +75,10 @@ MAY_IMPORT = {
     "core.records core.types",
     "core.traces": "numpy torch core.attacks core.errors core.frames core.models.base core.records core.trace_records "
     "core.types",
-    "core.frames": "numpy torch core.attacks core.errors core.metrics core.models.base core.records core.types",
-    "core.library": "torch core.attacks core.checkpoints core.data core.errors core.models core.records core.registry "
-    "core.types",
+    "core.frames": "numpy torch core.attacks core.ensemble_records core.errors core.metrics core.models.base "
+    "core.records core.types",
+    "core.library": "torch core.attacks core.checkpoints core.data core.defenses core.errors core.models core.records "
+    "core.registry core.types",
     "core.checkpoint_training": "torch core",
     "core.training_plans": "core.checkpoint_training core.checkpoints core.data core.errors core.library "
     "core.recipes.base core.records core.training_records core.workload",

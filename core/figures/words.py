@@ -14,6 +14,7 @@ ATTACK_NAMES = {
     "fgsm": "FGSM",
     "pgd": "PGD",
     "gan": "GAN",
+    "ensemble": "Ensemble",
 }
 ATTACK_SENTENCES = {
     "noise": "Random ±ε on every pixel: a control that knows nothing of the model.",
@@ -21,6 +22,7 @@ ATTACK_SENTENCES = {
     "fgsm": "One step of size ε along the sign of the gradient; needs the model's weights.",
     "pgd": "Many small gradient steps, kept within ε; needs the model's weights.",
     "gan": "A generator trained against this model: the attack of the paper.",
+    "ensemble": "Every attack there is, one after the other on what the others left: the worst case. Takes minutes.",
 }
 OBJECTIVE_NAMES = {
     "both": "Both, weighted as in the paper",
@@ -41,7 +43,8 @@ MODEL_NAMES = {
     "ar_dmvc": "AR-DMVC",
     "ar_dmvc_am": "AR-DMVC-AM",
 }
-GRADIENT_ATTACKS = ("fgsm", "pgd")
+GRADIENT_ATTACKS = ("fgsm", "pgd")  # that ascend a chosen objective
+STEPPING_ATTACKS = ("pgd", "ensemble")  # whose number of steps is chosen
 
 
 def attack_name(attack: str) -> str:
@@ -119,7 +122,7 @@ def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
         f"{attack_name(attack.attack)} on {views}",
         f"{norm} budget ε ≤ {epsilon_text(attack.epsilon)}, pixels 0 to 1",
     ]
-    if attack.attack == "pgd":
+    if attack.attack in STEPPING_ATTACKS:
         parts.append(f"{attack.steps} steps")
     if attack.attack in GRADIENT_ATTACKS:
         parts.append(f"objective {attack.objective}")
@@ -154,7 +157,7 @@ def command(spec: SweepSpec) -> str:
 def _optional_arguments(attack: AttackSpec) -> Iterator[str]:
     if attack.views is not None:
         yield f"--views {','.join(map(str, attack.views))}"
-    if attack.attack == "pgd":
+    if attack.attack in STEPPING_ATTACKS:
         yield f"--steps {attack.steps}"
     if attack.attack in GRADIENT_ATTACKS:
         yield f"--objective {attack.objective}"
