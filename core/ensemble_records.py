@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+FULL_STEPS = 100  # of APGD in AutoAttack's standard, to which every other member's length is in proportion
 GRADIENT_FREE = ("square", "transfer")  # members of an ensemble that know nothing of the target's gradient
 
 

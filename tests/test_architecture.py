@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "core.theorem": "numpy core.attacks core.errors core.frames core.models.base core.records core.store core.theory "
     "core.types",
     "core.confusions": "numpy core.errors core.metrics core.records core.store",
-    "core.figures": "numpy plotly PIL core.errors core.records core.trace_records core.tables core.training_records",
+    "core.figures": "numpy plotly PIL core.ensemble_records core.errors core.records core.trace_records core.tables "
+    "core.training_records",
     "core.figures.table_words": "core.figures core.published core.records core.tables",
     "core.figures.probe": "numpy core.figures core.own_records core.records",
     # Tensors: no reports
@@ -54,7 +55,8 @@ MAY_IMPORT = {
     "core.kmeans": "torch sklearn",
     "core.quantization": "torch core.errors",
     "core.models": "torch core.errors core.kmeans core.losses core.registry core.training core.types",
-    "core.attacks": "torch core.errors core.losses core.models.base core.records core.registry core.types",
+    "core.attacks": "torch core.ensemble_records core.errors core.losses core.models.base core.records core.registry "
+    "core.types",
     "core.defenses": "torch core.attacks.base core.losses core.models.base core.registry core.training core.types",
     "core.distributed": "torch",
     "core.capture": "torch",
@@ -90,7 +92,7 @@ MAY_IMPORT = {
     "core.published": "",
     "core.tables": "core.data.facts core.errors core.published core.records",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.table_text core.lab core.matrix core.models core.runtime core.tables "
+    "core.figures.ensemble_words core.figures.table_text core.lab core.matrix core.models core.runtime core.tables "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base",
 }

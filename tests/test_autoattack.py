@@ -16,6 +16,7 @@ from core.attacks.autoattack.square import square_share
 from core.attacks.base import Attack, Budget, Step, query
 from core.ensemble_records import EnsembleOutcome
 from core.errors import LabError
+from core.figures import ensemble_words
 from core.frames import attack_in_chunks
 from core.models import MODELS
 from core.models.base import ClusteringModel
@@ -460,3 +461,22 @@ def test_logits_keep_a_gradient_where_probabilities_have_lost_theirs(trained, vi
 def test_no_attack_has_no_steps(make):
     with pytest.raises(LabError, match=r"at least 1|or more"):
         make(**({"queries": 0} if isinstance(make, partial) else {"steps": 0}))
+
+
+OUTCOME = {"samples": 9, "probabilities": 0.0, "zero_gradients": 0.0}
+
+
+def test_the_ensembles_sentence_names_who_moved_how_many():
+    outcome = EnsembleOutcome(moved={"apgd_ce": 5, "fab": 0, "pgd_assignment": 1}, **OUTCOME)
+    assert ensemble_words.sentence(outcome) == "Moved first by: APGD 5, PGD on the assignment 1. 3 of 9 stay."
+    nobody = EnsembleOutcome(moved={"apgd_ce": 0}, **OUTCOME)
+    assert ensemble_words.sentence(nobody) == "None of its members moved any sample. 9 of 9 stay."
+
+
+def test_every_member_of_the_ensemble_has_a_name_and_every_warning_a_sentence():
+    members = {name for name, _ in Ensemble(generators=object(), surrogate=object())._members(10, 2)}
+    assert {name for name in members if not name.startswith("pgd_")} == set(ensemble_words.MEMBER_NAMES)
+    told = {"samples": 9, "probabilities": 0.5, "zero_gradients": 0.25}
+    outcome = EnsembleOutcome(moved={"square": 1}, **told)
+    assert set(outcome.warnings) == set(ensemble_words.WARNINGS)
+    assert "25% of the samples" in ensemble_words.sentence(outcome)

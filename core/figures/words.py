@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterator
 
+from core.ensemble_records import FULL_STEPS
+from core.figures import ensemble_words
 from core.records import AttackScores, AttackSpec, CheckpointCard, Frame, SweepReport, SweepSpec
 
 ATTACK_NAMES = {
@@ -22,7 +24,7 @@ ATTACK_SENTENCES = {
     "fgsm": "One step of size ε along the sign of the gradient; needs the model's weights.",
     "pgd": "Many small gradient steps, kept within ε; needs the model's weights.",
     "gan": "A generator trained against this model: the attack of the paper.",
-    "ensemble": "Every attack there is, one after the other on what the others left: the worst case. Takes minutes.",
+    "ensemble": "APGD, FAB, Square, PGD on every objective, GAN, each on what the others left. Takes minutes.",
 }
 OBJECTIVE_NAMES = {
     "both": "Both, weighted as in the paper",
@@ -99,7 +101,8 @@ def verdict(report: SweepReport, frame: Frame) -> str:
     start = f"At ε = {epsilon_text(frame.epsilon)}, {attack_name(attack)} moved "
     what = "no sample" if moved == 0 else f"{moved} of {samples} samples"
     change = _change(clean, frame.scores.frozen.accuracy)
-    return f"{start}{what} to another cluster; ACC {change}.{_controls_sentence(attack, frame)}"
+    members = "" if frame.ensemble is None else f" {ensemble_words.sentence(frame.ensemble)}"
+    return f"{start}{what} to another cluster; ACC {change}.{members}{_controls_sentence(attack, frame)}"
 
 
 def protocol(spec: SweepSpec, card_digest: str, attacker: str = "") -> str:
@@ -123,7 +126,7 @@ def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
         f"{norm} budget ε ≤ {epsilon_text(attack.epsilon)}, pixels 0 to 1",
     ]
     if attack.attack in STEPPING_ATTACKS:
-        parts.append(f"{attack.steps} steps")
+        parts.append(steps_text(attack))
     if attack.attack in GRADIENT_ATTACKS:
         parts.append(f"objective {attack.objective}")
     if attack.attack == "gan":
@@ -133,6 +136,11 @@ def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
         "target in evaluation mode" if attack.target_mode == "eval" else "target in training mode (released protocol)",
     ]
     return parts
+
+
+def steps_text(attack: AttackSpec) -> str:
+    """ "10 steps"; of an ensemble also how many its full strength has."""
+    return f"{attack.steps} of {FULL_STEPS} steps" if attack.attack == "ensemble" else f"{attack.steps} steps"
 
 
 def attacker_sentence(card: CheckpointCard | None) -> str:

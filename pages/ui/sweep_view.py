@@ -62,7 +62,7 @@ def _watch(spec: SweepSpec) -> None:
     choices = {"sample": [components.watched()], "eps": attack.epsilon, "seed": attack.seed, "n": attack.samples}
     if attack.attack in words.GRADIENT_ATTACKS:
         choices["goal"] = attack.objective
-    if attack.attack in words.STEPPING_ATTACKS:
+    if attack.attack == "pgd":
         choices["steps"] = attack.steps
     links.go("steps", None, choices)
 

@@ -13,6 +13,7 @@ from core.attacks.gan import GenerativeAttack
 from core.attacks.generators import Generators
 from core.attacks.objectives import OBJECTIVES
 from core.attacks.pgd import ProjectedGradientDescent
+from core.ensemble_records import FULL_STEPS
 from core.errors import LabError
 from core.models.base import ClusteringModel
 from core.types import Encoding, Views
@@ -54,7 +55,7 @@ class Ensemble(Attack):
     def __init__(
         self,
         *,
-        steps: int = 100,
+        steps: int = FULL_STEPS,
         targets: int = 9,
         restarts: int = 5,
         generators: Generators | None = None,
