@@ -21,11 +21,15 @@ class EnsembleOutcome:
         return self.samples - sum(self.moved.values())
 
     @property
+    def blind(self) -> int:
+        """Samples that an attack moved which asks for no gradient of the target, after those that do."""
+        return sum(self.moved.get(name, 0) for name in GRADIENT_FREE)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Names of what hides a gradient: "probabilities", "zero_gradients", and "masking".
 
         Masking: an attack that asks for no gradient of the target moves what those with gradients left.
         """
-        blind = sum(self.moved.get(name, 0) for name in GRADIENT_FREE)
-        signs = {"probabilities": self.probabilities, "zero_gradients": self.zero_gradients, "masking": blind}
+        signs = {"probabilities": self.probabilities, "zero_gradients": self.zero_gradients, "masking": self.blind}
         return tuple(name for name, sign in signs.items() if sign > 0)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from core.attacks import ATTACKS, OBJECTIVES
-from core.attacks.autoattack import AutoPGD, Ensemble, FastAdaptiveBoundary, Square, dlr, margin, targeted_dlr
+from core.attacks.autoattack import AutoPGD, Ensemble, FastAdaptiveBoundary, Square, apgd, dlr, margin, targeted_dlr
 from core.attacks.autoattack import ensemble as ensemble_module
 from core.attacks.autoattack.apgd import checkpoints
 from core.attacks.autoattack.fab import reach
@@ -163,6 +164,35 @@ class Still(Pixels):
         return Encoding(embeddings, embeddings[0], embeddings[0], probs)
 
 
+def climb(**changes):
+    """Three samples that climbed at 9, 9 and 1 of 10 steps since the last checkpoint."""
+    row, place = torch.ones(3), (torch.zeros(3, 1, 2, 2),)
+    state = {"here": place, "before": place, "gain": row, "gradients": place, "best": (place[0] + 1,), "answer": place}
+    state |= {"best_gain": 2 * row, "best_gradients": place, "moved": row < 0, "step_size": row}
+    state |= {"improved": torch.tensor([9, 9, 1]), "checked_gain": row, "halved": row < 0}
+    return apgd._Climb(**(state | changes))
+
+
+def test_a_step_is_halved_where_few_steps_climbed_and_the_climb_goes_on_from_the_best():
+    checked = climb().check(10)
+    assert checked.step_size.tolist() == [1, 1, 0.5]
+    assert checked.here[0][:, 0, 0, 0].tolist() == [0, 0, 1]
+    assert checked.gain.tolist() == [1, 1, 2]
+    assert checked.halved.tolist() == [False, False, True]
+
+
+def test_a_step_is_halved_where_the_best_is_no_better_unless_it_was_halved_before():
+    halved = torch.tensor([False, True, False])
+    checked = climb(checked_gain=torch.tensor([2.0, 2.0, 1.0]), halved=halved).check(10)
+    assert checked.step_size.tolist() == [0.5, 1, 0.5]
+
+
+def test_the_first_checkpoint_asks_for_progress_alone():
+    ask = partial(query, Still(), lambda there: there.fused.sum(dim=1), covered=(True,))
+    start = apgd._start(pictures(3), ask, torch.zeros(3, dtype=torch.int64), 1.0)
+    assert replace(start, improved=torch.tensor([9, 9, 9])).check(10).step_size.tolist() == [1, 1, 1]
+
+
 def test_apgd_is_never_weaker_than_its_start(trained, views):
     budget = Budget(epsilon=0.02)
     labels = clusters(trained, views)
@@ -183,8 +213,8 @@ def test_apgd_is_never_weaker_than_its_start(trained, views):
 def test_apgd_moves_no_fewer_than_pgd_with_as_many_steps(epsilon, trained, blobs):
     budget, views = Budget(epsilon=epsilon), tuple(view[:32] for view in blobs.views)
     pgd = ATTACKS.make("pgd", steps=STEPS, objective="assignment")(trained, views, budget, generator=seeded())
-    apgd = AutoPGD(steps=STEPS)(trained, views, budget, generator=seeded())
-    assert 0 < left(trained, views, pgd) <= left(trained, views, apgd) <= 32
+    auto = AutoPGD(steps=STEPS)(trained, views, budget, generator=seeded())
+    assert 0 < left(trained, views, pgd) <= left(trained, views, auto) <= 32
 
 
 def test_apgd_keeps_the_iterate_that_was_in_another_cluster():
@@ -266,7 +296,9 @@ def test_square_climbs_square_by_square_without_a_gradient(n_views, channels):
         touched = [
             (a - b).abs().flatten(2).amax(dim=1) > 0 for a, b in zip(before.views, after.views, strict=True)
         ]  # of each view (B, H W)
-        assert sum(bool(view.any()) for view in touched) <= 1  # views take turns
+        assert sum(bool(view.any()) for view in touched) <= 1
+    pairs = zip(steps[0].views, steps[-1].views, strict=True)
+    assert all(not torch.equal(a, b) for a, b in pairs)  # views take turns
 
 
 def test_square_leaves_a_sample_alone_once_it_has_moved():
@@ -480,3 +512,4 @@ def test_every_member_of_the_ensemble_has_a_name_and_every_warning_a_sentence():
     outcome = EnsembleOutcome(moved={"square": 1}, **told)
     assert set(outcome.warnings) == set(ensemble_words.WARNINGS)
     assert "25% of the samples" in ensemble_words.sentence(outcome)
+    assert "1 moved under what asks for no gradient" in ensemble_words.sentence(outcome)

@@ -13,8 +13,8 @@ MEMBER_NAMES = {
 WARNINGS = {
     "probabilities": "The model gives probabilities as logits, which hides gradients: do not trust what holds.",
     "zero_gradients": "{zero_gradients:.0%} of the samples have no gradient, so that gradient attacks are blind there.",
-    "masking": "What asks for no gradient moved what gradient attacks left: the gradients are masked, and a stronger "
-    "attack is likely to exist.",
+    "masking": "{blind} moved under what asks for no gradient, after gradient attacks had left them: a sign of masked "
+    "gradients, or of too few steps.",
 }
 
 
@@ -35,4 +35,5 @@ def sentence(outcome: EnsembleOutcome) -> str:
 
 def warnings(outcome: EnsembleOutcome) -> list[str]:
     """A sentence for each sign that gradients are hidden."""
-    return [WARNINGS[name].format(zero_gradients=outcome.zero_gradients) for name in outcome.warnings]
+    values = {"zero_gradients": outcome.zero_gradients, "blind": outcome.blind}
+    return [WARNINGS[name].format(**values) for name in outcome.warnings]

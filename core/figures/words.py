@@ -98,7 +98,8 @@ def verdict(report: SweepReport, frame: Frame) -> str:
         lead = "No attack yet" if len(report.frames) == 1 else "At ε = 0 nothing is changed"
         return f"{lead}: on {samples} held-out samples the clusters agree with the labels at ACC {clean:.2f}."
     moved = int((frame.clusters != report.frames[0].clusters).sum())
-    start = f"At ε = {epsilon_text(frame.epsilon)}, {attack_name(attack)} moved "
+    who = "the ensemble" if attack == "ensemble" else attack_name(attack)
+    start = f"At ε = {epsilon_text(frame.epsilon)}, {who} moved "
     what = "no sample" if moved == 0 else f"{moved} of {samples} samples"
     change = _change(clean, frame.scores.frozen.accuracy)
     members = "" if frame.ensemble is None else f" {ensemble_words.sentence(frame.ensemble)}"
