@@ -116,14 +116,14 @@ def _attack_options() -> argparse.ArgumentParser:
     options.add_argument("--epsilon", type=float, help="budget on the [0, 1] pixel scale (the paper's)")
     options.add_argument("--samples", type=int, default=256, help="held-out samples (256)")
     options.add_argument("--seed", type=int, default=0, help="chooses samples and randomness (0)")
-    options.add_argument("--steps", type=int, default=10, help="PGD steps (10)")
+    options.add_argument("--steps", type=int, default=10, help="of PGD; of APGD in the ensemble, 100 in full (10)")
     options.add_argument("--objective", default="both", help="what FGSM and PGD maximise (both)")
     return options
 
 
 def _choice_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--attack", default="pgd", help="noise, untrained_generator, fgsm, pgd or gan (pgd)")
+    options.add_argument("--attack", default="pgd", help="noise, untrained_generator, fgsm, pgd, gan or ensemble (pgd)")
     options.add_argument("--views", type=_views, help="attacked views, for example 0,1 (all)")
     options.add_argument("--norm", choices=("linf", "l2"), default="linf", help="norm of the budget (linf)")
     options.add_argument(

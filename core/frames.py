@@ -1,16 +1,18 @@
 """From tensors to records: what a model says of samples, as frames of a report."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.attacks.base import Attack, Budget, TargetMode, still
+from core.attacks.base import Attack, Budget, Findings, TargetMode, still
+from core.ensemble_records import EnsembleOutcome
 from core.errors import LabError
 from core.metrics import attack_scores, match, score
 from core.models.base import ClusteringModel
-from core.records import AttackScores, Frame, Scores, Subject
+from core.records import AttackScores, Frame, Scores, Subject, SweepReport
 from core.types import Encoding, MultiViewDataset, Views, chunks
 
 CHUNK = 128  # samples a forward pass; in training mode, the released code's batch of 100
@@ -39,27 +41,59 @@ def encode(model: ClusteringModel, views: Views, mode: TargetMode = "eval") -> E
         torch.cat([part.fused for part in parts]),
         torch.cat([part.hidden for part in parts]),
         torch.cat([part.probs for part in parts]),
+        torch.cat([part.logits for part in parts]),
     )
 
 
 def attack_in_chunks(
     attack: Attack, model: ClusteringModel, views: Views, budget: Budget, *, seed: int
-) -> Iterator[tuple[float, Views]]:
+) -> Generator[tuple[float, Views], None, EnsembleOutcome | None]:
     """Run an attack piece by piece; yields (share done, views so far) after every step of every piece.
+
+    Returns what an ensemble found out, None for any other attack.
 
     Each call draws from a new generator with ``seed``, so that two budgets differ by their scale alone.
     """
     generator = torch.Generator().manual_seed(seed)
     pieces = list(chunks(views, chunk_size(attack.target_mode)))
-    n_steps = getattr(attack, "n_steps", 1)
     done: list[Views] = []
+    findings: list[Findings] = []
     for i, piece in enumerate(pieces):
         last = piece
         for j, step in enumerate(attack.steps(model, piece, budget, generator=generator), start=1):
             last = step.views
-            yield (i + j / n_steps) / len(pieces), ()
+            findings += [] if step.findings is None else [step.findings]
+            share = j / attack.n_steps if step.progress is None else step.progress
+            yield (i + share) / len(pieces), ()
         done.append(last)
     yield 1.0, tuple(torch.cat(parts) for parts in zip(*done, strict=True))
+    return _outcome(findings) if findings else None
+
+
+def _outcome(findings: Sequence[Findings]) -> EnsembleOutcome:
+    """What was found out of all pieces together."""
+    members = findings[0].members
+    counts = torch.cat([part.moved_by for part in findings]) + 1
+    _, *moved = torch.bincount(counts, minlength=len(members) + 1).tolist()
+    return EnsembleOutcome(
+        moved=dict(zip(members, moved, strict=True)),
+        samples=len(counts),
+        probabilities=torch.cat([part.probabilities for part in findings]).float().mean().item(),
+        zero_gradients=torch.cat([part.zero_gradients for part in findings]).float().mean().item(),
+    )
+
+
+def watched(
+    running: Generator[tuple[float, Views], None, EnsembleOutcome | None], report: SweepReport, done: int
+) -> Generator[SweepReport, None, tuple[Views, EnsembleOutcome | None]]:
+    """The report after every step of an attack, ``done`` values of ε lying behind; returns what the attack gives."""
+    views: Views = ()
+    while True:
+        try:
+            share, views = next(running)
+        except StopIteration as end:
+            return views, end.value
+        yield replace(report, progress=(done + share) / (report.spec.points - 1))
 
 
 def clean_scores(model: ClusteringModel, data: MultiViewDataset) -> Scores:
@@ -91,6 +125,7 @@ def make_frame(
     epsilon: float,
     controls: dict[str, AttackScores] | None = None,
     seconds: float = 0.0,
+    ensemble: EnsembleOutcome | None = None,
 ) -> Frame:
     """The samples in one state; without ``clean`` it is the clean frame itself."""
     arrays = tuple(view.cpu().numpy() for view in views)
@@ -114,6 +149,7 @@ def make_frame(
         ),
         controls=controls or {},
         seconds=seconds,
+        ensemble=ensemble,
     )
 
 

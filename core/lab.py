@@ -19,7 +19,16 @@ from core.checkpoint_training import train_checkpoint
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
 from core.findings import Evidence, findings
-from core.frames import attack_in_chunks, clean_scores, draw_order, encode, make_frame, make_subject, scores_under
+from core.frames import (
+    attack_in_chunks,
+    clean_scores,
+    draw_order,
+    encode,
+    make_frame,
+    make_subject,
+    scores_under,
+    watched,
+)
 from core.library import Library
 from core.metrics import match
 from core.models.base import ClusteringModel
@@ -56,7 +65,7 @@ from core.tables import Sources, make_table
 from core.trace_records import TraceReport, TraceSpec
 from core.training_plans import plan_training
 from core.training_records import TrainingPlan
-from core.types import Encoding, MultiViewDataset, Views
+from core.types import Encoding, MultiViewDataset
 
 CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
 MAP_SAMPLES = 2000  # clean held-out samples that span a map
@@ -176,10 +185,8 @@ class Lab:
         for i, epsilon in enumerate(spec.epsilons[1:]):
             start = time.perf_counter()
             budget = Budget(epsilon=epsilon, norm=_norm(attack_spec), views=attack_spec.views)
-            adversarial: Views = ()
-            for share, views in attack_in_chunks(attack, model, samples.views, budget, seed=attack_spec.seed):
-                adversarial = views
-                yield replace(report, progress=(i + share) / (spec.points - 1))
+            running = attack_in_chunks(attack, model, samples.views, budget, seed=attack_spec.seed)
+            adversarial, ensemble = yield from watched(running, report, i)
             frame = make_frame(
                 subject,
                 clean,
@@ -187,6 +194,7 @@ class Lab:
                 encode(model, adversarial, mode),
                 epsilon=epsilon,
                 seconds=time.perf_counter() - start,
+                ensemble=ensemble,
             )
             controls = self._controls(attack_spec, model, samples, subject, clean, budget)
             frames = (*report.frames, replace(frame, controls=controls))
@@ -326,18 +334,23 @@ class Lab:
         }
 
     def _attacker_digest(self, spec: SweepSpec, card: CheckpointCard) -> str | None:
-        attacker = self.library.attacker(card) if spec.attack.attack == "gan" else None
-        return None if attacker is None else attacker.sha256
+        attacker = self.library.attacker(card) if spec.attack.attack in ("gan", "ensemble") else None
+        others = [None if other is None else other.sha256 for other in (attacker, self.library.undefended(card))]
+        return digest(others) if spec.attack.attack == "ensemble" else others[0]
 
     def _make_attack(self, spec: AttackSpec) -> Attack:
         ATTACKS[spec.attack]
         knobs: dict[str, Any] = {"target_mode": spec.target_mode}
         if spec.attack in ("fgsm", "pgd"):
             knobs["objective"] = spec.objective
-        if spec.attack == "pgd":
+        if spec.attack in ("pgd", "ensemble"):
             knobs["steps"] = spec.steps
-        if spec.attack == "gan":
-            knobs["generators"] = self.library.generators(self.library.card(spec.dataset, spec.model))
+        card = self.library.card(spec.dataset, spec.model)
+        if spec.attack == "gan" or (spec.attack == "ensemble" and self.library.attacker(card) is not None):
+            knobs["generators"] = self.library.generators(card)
+        surrogate = self.library.undefended(card)
+        if spec.attack == "ensemble" and surrogate is not None:
+            knobs["surrogate"] = self.library.model(surrogate)
         return ATTACKS.make(spec.attack, **knobs)
 
     def _samples(self, spec: AttackSpec) -> MultiViewDataset:

@@ -9,12 +9,15 @@ from core.attacks.generators import Generators, make_generators
 from core.checkpoints import find_cards, load_card, load_into
 from core.data import DATASETS
 from core.data.at_hand import missing_data
+from core.defenses import DEFENSES
 from core.errors import LabError
 from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.records import CheckpointCard
 from core.registry import unknown
 from core.types import MultiViewDataset
+
+UNDEFENDED = "cl_mvc"  # the network that the defenses train
 
 
 class Library:
@@ -52,6 +55,11 @@ class Library:
         """The card of the attacker trained against exactly these weights, if there is one."""
         matching = [card for card in self.cards("attacker") if card.target_sha256 == target.sha256]
         return matching[0] if matching else None
+
+    def undefended(self, card: CheckpointCard) -> CheckpointCard | None:
+        """The card of the model that a defended one hardens, on the same data; None for an undefended one."""
+        names = {other.name: other for other in self.cards("model") if other.dataset == card.dataset}
+        return names.get(UNDEFENDED) if card.model in DEFENSES else None
 
     def parts(self, dataset: str) -> tuple[MultiViewDataset, MultiViewDataset]:
         """The training part and the held-out part of a data set, on the device."""

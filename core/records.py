@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.ensemble_records import EnsembleOutcome
 from core.errors import LabError
 
 Floats = NDArray[np.float32]
@@ -54,7 +55,7 @@ class AttackSpec:
     seed: int = 0  # chooses the samples and drives the attack's randomness
     views: tuple[int, ...] | None = None  # attacked views, None for all
     norm: str = "linf"
-    steps: int = 10  # PGD only
+    steps: int = 10  # PGD, and APGD in the ensemble
     objective: str = "both"  # FGSM and PGD only
     target_mode: str = "eval"  # "train" is the released code's: batch statistics
 
@@ -64,7 +65,7 @@ class AttackSpec:
         if self.samples < 1:
             raise LabError(f"An attack needs at least 1 sample, got {self.samples}.")
         if self.steps < 1:
-            raise LabError(f"PGD needs at least 1 step, got {self.steps}.")
+            raise LabError(f"An attack needs at least 1 step, got {self.steps}.")
         if self.views is not None and not self.views:
             raise LabError("Choose at least one view to attack.")
         if self.target_mode not in ("eval", "train"):
@@ -193,6 +194,7 @@ class Frame:
     scores: AttackScores
     controls: dict[str, AttackScores] = field(default_factory=dict)  # by control: noise, untrained_generator
     seconds: float = 0.0  # time of the attack at this ε
+    ensemble: EnsembleOutcome | None = None  # of an attack of several members
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from core.errors import LabError
 Views = tuple[Tensor, ...]  # V pictures of each sample, each (N, C, H, W) float32 in [0, 1]
 LossTerms = dict[str, Tensor]  # named scalars, already weighted, so that their sum is the loss
 
+LOG_FLOOR = 1e-12  # keeps the logarithm of an impossible cluster finite
 SPLIT_SEED = 7  # the released code's seed of the 50/50 split (facts, section 1.1)
 
 
@@ -26,6 +27,15 @@ class Encoding:
     fused: Tensor  # (N, D), the consensus z*
     hidden: Tensor  # (N, H), the layer the cluster probabilities are read from
     probs: Tensor  # (N, K), rows sum to one
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))  # (N, K), before the softmax
+
+    def __post_init__(self) -> None:
+        """Logits that a model does not give are the logarithms of its probabilities, equal up to a constant a row.
+
+        That costs nothing where no probability rounds to 0; a softmax that saturates should give its own.
+        """
+        if not self.logits.numel():
+            object.__setattr__(self, "logits", self.probs.clamp_min(LOG_FLOOR).log())
 
     @property
     def clusters(self) -> Tensor:

@@ -5,6 +5,7 @@ CoMVC = Trosten et al., CVPR 2021; NT-Xent = Chen et al., ICML 2020. Rows are li
 """
 
 import math
+from itertools import pairwise
 
 Rows = list[list[float]]
 
@@ -157,3 +158,75 @@ def realism(clean_scores: Rows, adversarial_scores: Rows, kind: str) -> tuple[fl
     adversarial_row = [d for view in adversarial_scores for d in view]
     judge = mean([(d - 1) ** 2 for d in clean_row]) + mean([d**2 for d in adversarial_row])
     return judge, mean([(d - 1) ** 2 for d in adversarial_row])
+
+
+# AutoAttack (Croce & Hein, ICML 2020; FAB in the same year's other paper)
+
+
+def dlr(logits: list[float], label: int) -> float:
+    """Eq. 6."""
+    falling = sorted(logits, reverse=True)
+    rival = max(z for i, z in enumerate(logits) if i != label)
+    return -(logits[label] - rival) / (falling[0] - falling[2])
+
+
+def targeted_dlr(logits: list[float], label: int, target: int) -> float:
+    """Eq. 7."""
+    falling = sorted(logits, reverse=True)
+    return -(logits[label] - logits[target]) / (falling[0] - 0.5 * (falling[2] + falling[3]))
+
+
+def apgd_checkpoints(steps: int) -> list[int]:
+    """p_0 = 0, p_1 = 0.22, p_j+1 = p_j + max(p_j - p_j-1 - 0.03, 0.06), in whole hundredths; w_j = ceil(p_j N)."""
+    hundredths = [0, 22]
+    while hundredths[-1] < 100:
+        hundredths.append(hundredths[-1] + max(hundredths[-1] - hundredths[-2] - 3, 6))
+    return [math.ceil(p * steps / 100) for p in hundredths[1:] if p <= 100]
+
+
+def auto_pgd(value, slope, clean: list[float], start: list[float], epsilon: float, steps: int) -> Rows:
+    """Algorithm 1 for one sample in the linf ball: where it stands after each step, the step size looked at after it.
+
+    A halved step goes on from the best place; the objective there is then the one the next step is compared with.
+    """
+
+    def project(row: list[float]) -> list[float]:
+        near = [min(max(y, x - epsilon), x + epsilon) for x, y in zip(clean, row, strict=True)]
+        return [min(max(y, 0.0), 1.0) for y in near]
+
+    here, before, best, size = start, start, start, 2 * epsilon
+    values, best_value, best_at_check, halved_at_check, last = [value(start)], value(start), value(start), True, 0
+    improved, places = [], []
+    for k in range(1, steps + 1):
+        signs = [(g > 0) - (g < 0) for g in slope(here)]
+        ahead = project([x + size * sign for x, sign in zip(here, signs, strict=True)])
+        alpha = 0.75 if k > 1 else 1.0
+        mixed = [x + alpha * (z - x) + (1 - alpha) * (x - b) for x, z, b in zip(here, ahead, before, strict=True)]
+        before, here = here, project(mixed)
+        improved.append(value(here) > values[-1])
+        values.append(value(here))
+        if values[-1] > best_value:
+            best, best_value = here, values[-1]
+        if k in apgd_checkpoints(steps):
+            first = sum(improved[last:k]) <= 0.75 * (k - last)
+            second = not halved_at_check and best_at_check == best_value
+            halved_at_check, best_at_check, last = first or second, best_value, k
+            if halved_at_check:
+                size, here = size / 2, best
+                values.append(best_value)
+        places.append(here)
+    return places
+
+
+def smallest_linf_change(start: list[float], slopes: list[float], rise: float) -> float:
+    """The smallest t for which |d_i| <= t, start + d in [0, 1] and Σ slope · d = rise >= 0 can be, by its kinks."""
+
+    def most(t: float) -> float:
+        rooms = [(1 - x if s > 0 else x) for x, s in zip(start, slopes, strict=True)]
+        return math.fsum(abs(s) * min(t, room) for s, room in zip(slopes, rooms, strict=True))
+
+    kinks = sorted({0.0, 1.0, *start, *(1 - x for x in start)})
+    for low, high in pairwise(kinks):
+        if most(high) >= rise:
+            return low + (high - low) * (rise - most(low)) / (most(high) - most(low))
+    return 1.0

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "core.registry": "core.errors",
     "core.files": "core.errors",
     "core.jobs": "core.errors",
-    "core.records": "numpy core.errors",
+    "core.ensemble_records": "",
+    "core.records": "numpy core.ensemble_records core.errors",
     "core.trace_records": "numpy core.errors core.records",
     "core.training_records": "core.records",
     "core.workload": "core.records",
@@ -43,8 +44,8 @@ MAY_IMPORT = {
     "core.theorem": "numpy core.attacks core.errors core.frames core.models.base core.records core.store core.theory "
     "core.types",
     "core.confusions": "numpy core.errors core.metrics core.records core.store",
-    "core.figures": "numpy plotly PIL core.errors core.records core.studies.plans core.studies.records "
-    "core.trace_records core.tables core.table_records core.training_records",
+    "core.figures": "numpy plotly PIL core.ensemble_records core.errors core.records core.studies.plans "
+    "core.studies.records core.trace_records core.tables core.table_records core.training_records",
     "core.figures.table_words": "core.figures core.published core.records core.studies.plans core.tables "
     "core.table_records",
     "core.figures.trial_words": "core.data.facts core.figures core.records core.studies.records",
@@ -57,7 +58,8 @@ MAY_IMPORT = {
     "core.kmeans": "torch sklearn",
     "core.quantization": "torch core.errors",
     "core.models": "torch core.errors core.kmeans core.losses core.registry core.training core.types",
-    "core.attacks": "torch core.errors core.losses core.models.base core.records core.registry core.types",
+    "core.attacks": "torch core.ensemble_records core.errors core.losses core.models.base core.records core.registry "
+    "core.types",
     "core.defenses": "torch core.attacks.base core.losses core.models.base core.registry core.training core.types",
     "core.distributed": "torch",
     "core.capture": "torch",
@@ -78,9 +80,10 @@ MAY_IMPORT = {
     "core.records core.types",
     "core.traces": "numpy torch core.attacks core.errors core.frames core.models.base core.records core.trace_records "
     "core.types",
-    "core.frames": "numpy torch core.attacks core.errors core.metrics core.models.base core.records core.types",
-    "core.library": "torch core.attacks core.checkpoints core.data core.errors core.models core.records core.registry "
-    "core.types",
+    "core.frames": "numpy torch core.attacks core.ensemble_records core.errors core.metrics core.models.base "
+    "core.records core.types",
+    "core.library": "torch core.attacks core.checkpoints core.data core.defenses core.errors core.models core.records "
+    "core.registry core.types",
     "core.checkpoint_training": "torch core",
     "core.training_plans": "core.checkpoint_training core.checkpoints core.data core.errors core.library "
     "core.recipes.base core.records core.training_records core.workload",
@@ -104,7 +107,8 @@ MAY_IMPORT = {
     "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.table_text core.lab core.matrix core.models core.runtime core.studies core.tables core.walk "
+    "core.figures.ensemble_words core.figures.table_text core.lab core.matrix core.models core.runtime core.studies "
+    "core.tables core.walk "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
 }

@@ -38,6 +38,7 @@ def make_attack(name, **knobs):
         "pgd": lambda: ATTACKS.make("pgd", steps=3, **knobs),
         "pgd on clusters": lambda: ATTACKS.make("pgd", steps=3, objective="assignment", **knobs),
         "pgd in training mode": lambda: ATTACKS.make("pgd", steps=3, **({"target_mode": "train"} | knobs)),
+        "ensemble": lambda: ATTACKS.make("ensemble", steps=2, targets=1, restarts=1, **knobs),
         "gan": lambda: ATTACKS.make("gan", generators=untrained(), **knobs),
     }
     return made[name]() if name in made else ATTACKS.make(name, **knobs)

@@ -89,8 +89,18 @@ def test_stronger_than_pgd_has_as_many_steps_and_then_more():
     ladder = [pgd]
     while (harder := robustness.stronger(ladder[-1])) is not None:
         ladder.append(harder)
-    assert [rung.attack.steps for rung in ladder] == [25, 25, 40, 100]
-    assert all(rung.attack.objective == "assignment" for rung in ladder[1:])
+    *pgds, ensemble = ladder[1:]
+    assert [rung.attack.steps for rung in pgds] == [25, 40, 100]
+    assert all(rung.attack.objective == "assignment" for rung in pgds)
+    assert (ensemble.attack.attack, ensemble.attack.steps) == ("ensemble", 100)
+
+
+def test_stronger_than_a_short_ensemble_is_a_full_one():
+    short = replace(SPEC, attack=replace(SPEC.attack, attack="ensemble", steps=10))
+    full = robustness.stronger(short)
+    assert (full.attack.attack, full.attack.steps) == ("ensemble", 100)
+    assert robustness.stronger(full) is None
+    assert robustness.phrase(short.attack) == "the ensemble (10 of 100 steps)"
 
 
 def test_an_attack_is_told_from_others_by_its_phrase():
@@ -120,7 +130,7 @@ def test_a_stronger_attack_that_finds_no_more_is_said_without_a_but(columns):
 
 
 def test_the_strongest_attack_does_not_prove_anything():
-    strongest = replace(SPEC, attack=replace(SPEC.attack, attack="pgd", objective="assignment", steps=100))
+    strongest = replace(SPEC, attack=replace(SPEC.attack, attack="ensemble", steps=100))
     assert "strongest attack the lab has" in robustness.caveat(strongest, [1.0, 0.9], None, 1)
 
 

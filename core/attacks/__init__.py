@@ -1,5 +1,6 @@
 """The attacks, by name."""
 
+from core.attacks.autoattack import Ensemble
 from core.attacks.base import Attack, Budget, Step, still
 from core.attacks.gan import GenerativeAttack, UntrainedGenerator
 from core.attacks.noise import Noise
@@ -17,5 +18,6 @@ ATTACKS: Registry[Attack] = Registry(
         "fgsm": fast_gradient_sign,
         "pgd": ProjectedGradientDescent,
         "gan": GenerativeAttack,
+        "ensemble": Ensemble,
     },
 )

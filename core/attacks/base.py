@@ -4,7 +4,7 @@ Shape letters: B samples, V views, C x H x W pixels in [0, 1].
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, final
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from core.errors import LabError
 from core.models.base import ClusteringModel
 from core.records import check_epsilon
-from core.types import Views
+from core.types import Encoding, Views
 
 Norm = Literal["linf", "l2"]
 TargetMode = Literal["eval", "train"]
@@ -95,16 +95,30 @@ def _unit(rows: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Findings:
+    """What an attack of several members says of a batch when it is done."""
+
+    members: tuple[str, ...]  # in the order in which they ran
+    moved_by: Tensor  # (B,) int64, place of the first member that moved a sample to another cluster, -1 for none
+    probabilities: Tensor  # (B,) bool, the model's logits look like probabilities
+    zero_gradients: Tensor  # (B,) bool, the cross-entropy at the clean pictures has no gradient
+
+
+@dataclass(frozen=True)
 class Step:
     """One state of an attack under way."""
 
     views: Views  # V x (B, C, H, W), within the budget
     objective: Tensor | None = None  # (B,) what the attack maximises, at the views before this step
     distance: Tensor | None = None  # (B,) ‖δ‖ in the budget's norm, the largest over views
+    progress: float | None = None  # share of the attack that is done; without it, every step is an equal share
+    findings: Findings | None = None  # with the last step of an attack of several members
 
 
 class Attack(ABC):
     """Knobs in the constructor, subject and budget in the call; the same attack serves every model and ε."""
+
+    n_steps: int = 1  # that it yields, at most
 
     def __init__(self, *, target_mode: TargetMode = "eval") -> None:
         if target_mode not in ("eval", "train"):
@@ -157,6 +171,38 @@ class Attack(ABC):
     def __repr__(self) -> str:
         knobs = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if isinstance(v, str | int | float))
         return f"{type(self).__name__}({knobs})"
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a model says of a batch, without a graph."""
+
+    gain: Tensor  # (B,) what is maximised
+    clusters: Tensor  # (B,)
+    gradients: Views  # V x (B, C, H, W) of the gain; zero for a view that is not attacked
+
+
+def query(model: ClusteringModel, gain: Callable[[Encoding], Tensor], views: Views, covered: tuple[bool, ...]) -> Query:
+    """A gain of the encoding and its gradient in the covered views, from one pass forward and one back."""
+    with torch.enable_grad():
+        inputs = tuple(view.detach().requires_grad_() for view in views)
+        encoding = model.encode(inputs)
+        value = gain(encoding)  # (B,)
+        attacked = [view for view, is_covered in zip(inputs, covered, strict=True) if is_covered]
+        found = torch.autograd.grad(value.sum(), attacked, allow_unused=True) if value.requires_grad else ()
+    slopes = iter(found or [None] * len(attacked))
+    gradients = (next(slopes) if is_covered else None for is_covered in covered)
+    pairs = zip(views, gradients, strict=True)
+    return Query(
+        value.detach(),
+        encoding.clusters,
+        tuple(torch.zeros_like(view) if gradient is None else gradient for view, gradient in pairs),
+    )
+
+
+def choose(mask: Tensor, chosen: Views, otherwise: Views) -> Views:
+    """For each sample, the views of ``chosen`` where its ``mask`` (B,) is true, else of ``otherwise``."""
+    return tuple(torch.where(mask[:, None, None, None], a, b) for a, b in zip(chosen, otherwise, strict=True))
 
 
 def distances(clean: Views, adversarial: Views, norm: Norm) -> Tensor:

@@ -8,12 +8,10 @@ from torch import Tensor
 
 from core.losses.contrastive import sum_over_pairs
 from core.registry import Registry
-from core.types import Encoding
+from core.types import LOG_FLOOR, Encoding
 
 Objective = Callable[[Encoding, Encoding], Tensor]  # clean, adversarial -> (B,), to be maximised
 Consensus = Literal["hidden", "fused", "probs"]
-
-LOG_FLOOR = 1e-12  # keeps the logarithm of a certain cluster finite
 
 
 def view_distances(clean: Encoding, adversarial: Encoding) -> Tensor:

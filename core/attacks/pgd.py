@@ -1,10 +1,11 @@
 """Projected gradient descent (Madry et al., ICLR 2018) and the fast gradient sign method, on any objective."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
-from core.attacks.base import Attack, Budget, Step, TargetMode
+from core.attacks.base import Attack, Budget, Step, TargetMode, query
 from core.attacks.objectives import OBJECTIVES, Objective
 from core.errors import LabError
 from core.models.base import ClusteringModel
@@ -49,17 +50,10 @@ class ProjectedGradientDescent(Attack):
         # A distance has no gradient at the clean point, hence the random start.
         current = budget.random_start(views, generator) if self.start is None else budget.project(views, self.start)
         for _ in range(self.n_steps):
-            with torch.enable_grad():
-                inputs = tuple(view.detach().requires_grad_() for view in current)
-                gain = self.objective(clean, model.encode(inputs))  # (B,)
-                attacked = [view for view, is_covered in zip(inputs, covered, strict=True) if is_covered]
-                gradients = iter(torch.autograd.grad(gain.sum(), attacked, allow_unused=True))
-            moved = []
-            for view, is_covered in zip(current, covered, strict=True):
-                gradient = next(gradients) if is_covered else None
-                moved.append(view if gradient is None else view + step_size * budget.direction(gradient))
-            current = budget.project(views, tuple(moved))
-            yield Step(current, objective=gain.detach())
+            there = query(model, partial(self.objective, clean), current, covered)
+            pairs = zip(current, there.gradients, strict=True)
+            current = budget.project(views, tuple(x + step_size * budget.direction(slope) for x, slope in pairs))
+            yield Step(current, objective=there.gain)
 
 
 def fast_gradient_sign(

@@ -57,6 +57,8 @@ FIRST_FRAME = f"gan, {GAN_SAMPLES} samples: first frame of the ε grid"
 FIRST_STEP, ALL_STEPS = f"pgd, {PGD_SAMPLES} samples: first step", f"pgd, {PGD_SAMPLES} samples: all 10 steps"
 PROMISES = {FIRST_FRAME: 1.5, FIRST_STEP: 0.5, ALL_STEPS: 5.0}
 
+SHORTEST = {"ensemble": {"steps": 1, "targets": 1, "restarts": 1}}  # whose length depends on who is moved
+
 Part = Callable[[], tuple[Result, ...]]
 
 
@@ -122,7 +124,7 @@ class _Subject:
         return MultiViewDataset("random", views, labels, self.facts.class_names).to(self.device)
 
     def attack(self, name: str) -> Attack:
-        """An attack with its defaults; "gan" with untrained generators."""
+        """An attack with its defaults; "gan" with untrained generators, the ensemble as short as it goes."""
         if ATTACKS[name] is not GenerativeAttack:
             return _with_defaults(name)
         knobs: dict[str, Any] = {
@@ -139,7 +141,7 @@ def _with_defaults(name: str) -> Attack:
         signature(ATTACKS[name]).bind()
     except TypeError as error:
         raise LabError(f"The bench does not know what {name} needs: {error}.") from error
-    return ATTACKS.make(name)
+    return ATTACKS.make(name, **SHORTEST.get(name, {}))
 
 
 def _prepare(name: str, report: BenchReport, device: torch.device) -> _Subject:

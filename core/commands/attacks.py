@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from core.commands.printing import Row, make_lab, print_json, print_table, split_target, three_scores
 from core.data import DATASET_FACTS, DATASETS
+from core.figures import ensemble_words
 from core.lab import CONTROLS
 from core.records import AttackScores, AttackSpec, Frame, SweepReport, SweepSpec
 
@@ -84,11 +85,17 @@ def _print_frames(report: SweepReport, options: Namespace, frames: Iterable[Fram
         rows.append(_score_row(f"{spec.attack} ε={frame.epsilon:g}", frame.scores))
         rows += [_score_row(f"  control {name}", frame.controls[name]) for name in CONTROLS]
     print_table(SCORE_HEADER, rows)
+    for frame in frames:
+        if frame.ensemble is not None:
+            print(f"ε={frame.epsilon:g}: {ensemble_words.sentence(frame.ensemble)}")
 
 
 def _frame_values(frame: Frame) -> dict[str, object]:
     controls = {name: asdict(scores) for name, scores in frame.controls.items()}
-    return {"epsilon": frame.epsilon, "scores": asdict(frame.scores), "controls": controls, "seconds": frame.seconds}
+    values = {"epsilon": frame.epsilon, "scores": asdict(frame.scores), "controls": controls, "seconds": frame.seconds}
+    if frame.ensemble is not None:
+        values["ensemble"] = asdict(frame.ensemble) | {"warnings": frame.ensemble.warnings}
+    return values
 
 
 def _attack_spec(options: Namespace) -> AttackSpec:

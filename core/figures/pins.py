@@ -47,6 +47,7 @@ def name(spec: SweepSpec) -> str:
     attack = spec.attack
     goal = f" ({attack.objective}, {attack.steps} steps)" if attack.attack == "pgd" else ""
     goal = f" ({attack.objective})" if attack.attack == "fgsm" else goal
+    goal = f" ({words.steps_text(attack)})" if attack.attack == "ensemble" else goal
     views = "" if attack.views is None else f", view {', '.join(str(v + 1) for v in attack.views)} only"
     return (
         f"{words.attack_name(attack.attack)}{goal} on {words.model_name(attack.model)}, {attack.dataset}{views}, "

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from core.ensemble_records import FULL_STEPS
 from core.figures import words
 from core.records import AttackScores, AttackSpec, SweepReport, SweepScores, SweepSpec
 
@@ -11,7 +12,7 @@ RULE = (
     f"A model holds up to an ε if its ACC, matching frozen on the clean samples, stays at or above {HOLDS:.0%} of its "
     "clean value at every ε of the grid up to there."
 )
-STEPS = (10, 40, 100)  # of PGD on the assignment, the lab's strongest attack: the more, the stronger
+STEPS = (10, 40, 100)  # of PGD on the assignment: the more, the stronger; beyond it there is the ensemble
 ROUNDING = 1e-9
 NOTICEABLE = 0.005  # of ACC: half of the last digit shown
 
@@ -40,21 +41,25 @@ def held(values: Sequence[float]) -> int:
 
 
 def stronger(spec: SweepSpec) -> SweepSpec | None:
-    """The same sweep by PGD on the assignment, with more steps if it is that already; None after the most steps."""
+    """The same sweep by PGD on the assignment, with more steps if it is that already; then the ensemble; then None."""
     attack = spec.attack
+    if attack.attack == "ensemble" and attack.steps >= FULL_STEPS:
+        return None
     steps: int | None = STEPS[0]
     if attack.attack == "pgd" and attack.objective == "assignment":
         steps = next((n for n in STEPS if n > attack.steps), None)
     elif attack.attack == "pgd":
         steps = max(attack.steps, STEPS[0])
-    if steps is None:
-        return None
+    if steps is None or attack.attack == "ensemble":
+        return replace(spec, attack=replace(attack, attack="ensemble", objective="both", steps=FULL_STEPS))
     return replace(spec, attack=replace(attack, attack="pgd", objective="assignment", steps=steps))
 
 
 def phrase(attack: AttackSpec) -> str:
     """An attack with the choices that tell it from others: "PGD on the assignment (10 steps)"."""
     name = words.attack_name(attack.attack)
+    if attack.attack == "ensemble":
+        return f"the ensemble ({words.steps_text(attack)})"
     if attack.attack not in words.GRADIENT_ATTACKS:
         return name
     goal = {"both": "both objectives", "contrastive": "the contrastive loss"}.get(

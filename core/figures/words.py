@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterator
 
+from core.ensemble_records import FULL_STEPS
+from core.figures import ensemble_words
 from core.records import AttackScores, AttackSpec, CheckpointCard, Frame, SweepReport, SweepSpec
 
 ATTACK_NAMES = {
@@ -14,6 +16,7 @@ ATTACK_NAMES = {
     "fgsm": "FGSM",
     "pgd": "PGD",
     "gan": "GAN",
+    "ensemble": "Ensemble",
 }
 ATTACK_SENTENCES = {
     "noise": "Random ±ε on every pixel: a control that knows nothing of the model.",
@@ -21,6 +24,7 @@ ATTACK_SENTENCES = {
     "fgsm": "One step of size ε along the sign of the gradient; needs the model's weights.",
     "pgd": "Many small gradient steps, kept within ε; needs the model's weights.",
     "gan": "A generator trained against this model: the attack of the paper.",
+    "ensemble": "APGD, FAB, Square, PGD on every objective, GAN, each on what the others left. Takes minutes.",
 }
 OBJECTIVE_NAMES = {
     "both": "Both, weighted as in the paper",
@@ -41,7 +45,8 @@ MODEL_NAMES = {
     "ar_dmvc": "AR-DMVC",
     "ar_dmvc_am": "AR-DMVC-AM",
 }
-GRADIENT_ATTACKS = ("fgsm", "pgd")
+GRADIENT_ATTACKS = ("fgsm", "pgd")  # that ascend a chosen objective
+STEPPING_ATTACKS = ("pgd", "ensemble")  # whose number of steps is chosen
 
 
 def attack_name(attack: str) -> str:
@@ -93,10 +98,12 @@ def verdict(report: SweepReport, frame: Frame) -> str:
         lead = "No attack yet" if len(report.frames) == 1 else "At ε = 0 nothing is changed"
         return f"{lead}: on {samples} held-out samples the clusters agree with the labels at ACC {clean:.2f}."
     moved = int((frame.clusters != report.frames[0].clusters).sum())
-    start = f"At ε = {epsilon_text(frame.epsilon)}, {attack_name(attack)} moved "
+    who = "the ensemble" if attack == "ensemble" else attack_name(attack)
+    start = f"At ε = {epsilon_text(frame.epsilon)}, {who} moved "
     what = "no sample" if moved == 0 else f"{moved} of {samples} samples"
     change = _change(clean, frame.scores.frozen.accuracy)
-    return f"{start}{what} to another cluster; ACC {change}.{_controls_sentence(attack, frame)}"
+    members = "" if frame.ensemble is None else f" {ensemble_words.sentence(frame.ensemble)}"
+    return f"{start}{what} to another cluster; ACC {change}.{members}{_controls_sentence(attack, frame)}"
 
 
 def protocol(spec: SweepSpec, card_digest: str, attacker: str = "") -> str:
@@ -119,8 +126,8 @@ def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
         f"{attack_name(attack.attack)} on {views}",
         f"{norm} budget ε ≤ {epsilon_text(attack.epsilon)}, pixels 0 to 1",
     ]
-    if attack.attack == "pgd":
-        parts.append(f"{attack.steps} steps")
+    if attack.attack in STEPPING_ATTACKS:
+        parts.append(steps_text(attack))
     if attack.attack in GRADIENT_ATTACKS:
         parts.append(f"objective {attack.objective}")
     if attack.attack == "gan":
@@ -130,6 +137,11 @@ def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
         "target in evaluation mode" if attack.target_mode == "eval" else "target in training mode (released protocol)",
     ]
     return parts
+
+
+def steps_text(attack: AttackSpec) -> str:
+    """ "10 steps"; of an ensemble also how many its full strength has."""
+    return f"{attack.steps} of {FULL_STEPS} steps" if attack.attack == "ensemble" else f"{attack.steps} steps"
 
 
 def attacker_sentence(card: CheckpointCard | None) -> str:
@@ -154,7 +166,7 @@ def command(spec: SweepSpec) -> str:
 def _optional_arguments(attack: AttackSpec) -> Iterator[str]:
     if attack.views is not None:
         yield f"--views {','.join(map(str, attack.views))}"
-    if attack.attack == "pgd":
+    if attack.attack in STEPPING_ATTACKS:
         yield f"--steps {attack.steps}"
     if attack.attack in GRADIENT_ATTACKS:
         yield f"--objective {attack.objective}"

@@ -54,8 +54,8 @@ class EAMC(ClusteringModel):
     def cluster(self, embeddings: tuple[Tensor, ...]) -> Encoding:
         """The mean weighted by attention, and the DDC head on it."""
         fused = torch.einsum("nv,vnd->nd", self.attend(embeddings), torch.stack(embeddings))
-        hidden, probs = self.head(fused)
-        return Encoding(embeddings, fused, hidden, probs)
+        hidden, logits = self.head(fused)
+        return Encoding(embeddings, fused, hidden, logits.softmax(dim=1), logits)
 
     def attend(self, embeddings: tuple[Tensor, ...]) -> Tensor:
         """The weight of each view for each sample (N, V), rows sum to one."""

@@ -10,7 +10,7 @@ SMALLEST_SPREAD = 1e-6
 
 
 class DdcHead(nn.Module):
-    """The DDC module of Table 4: Dense(100), ReLU, BatchNorm = hidden; Dense(K), softmax = probs."""
+    """The DDC module of Table 4: Dense(100), ReLU, BatchNorm = hidden; Dense(K) = logits, their softmax = probs."""
 
     def __init__(self, n_inputs: int, n_clusters: int) -> None:
         super().__init__()
@@ -18,9 +18,9 @@ class DdcHead(nn.Module):
         self.logits = nn.Linear(HIDDEN_WIDTH, n_clusters)
 
     def forward(self, fused: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, D) to hidden (N, 100) and probs (N, K)."""
+        """(N, D) to hidden (N, 100) and logits (N, K)."""
         hidden = self.hidden(fused)
-        return hidden, self.logits(hidden).softmax(dim=1)
+        return hidden, self.logits(hidden)
 
 
 class CentroidHead(nn.Module):

@@ -30,8 +30,8 @@ class SiMVC(ClusteringModel):
     def cluster(self, embeddings: tuple[Tensor, ...]) -> Encoding:
         """The weighted mean, and the DDC head on it."""
         fused = self.fusion(embeddings)  # (N, D)
-        hidden, probs = self.head(fused)  # (N, 100), (N, K)
-        return Encoding(embeddings, fused, hidden, probs)
+        hidden, logits = self.head(fused)  # (N, 100), (N, K)
+        return Encoding(embeddings, fused, hidden, logits.softmax(dim=1), logits)
 
     def loss_terms(self, views: Views, encoding: Encoding, generator: torch.Generator | None = None) -> LossTerms:
         """The three DDC terms, weight 1 each (Eq. 18 of AR-DMVC)."""

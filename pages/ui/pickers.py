@@ -16,6 +16,7 @@ USUAL = ("gan", "fgsm")  # the first that can run: both show something within se
 LOWEST, HIGHEST = 0.01, 1.0  # of ε
 SAMPLES = (64, 128, 256, 512, 1024)
 SEEDS, STEPS = 9999, 100
+STEPS_NOTE = "Of PGD, and of APGD in the ensemble, whose full strength is 100 steps."
 MAPS = {"pca": "PCA", "umap": "UMAP"}
 CHOICES = ("data", "model", "attack", "eps", "n", "seed", "map", "views", "steps", "goal")  # keys that pages share
 
@@ -107,13 +108,14 @@ def sweep(chosen: Target, attacks: Sequence[str] | None = None) -> tuple[SweepSp
 
 def pick_details(facts: Any, attack: str) -> dict[str, Any]:
     """Behind "More": the attacked views and a gradient attack's knobs, as fields of an AttackSpec."""
+    stepping = attack in words.STEPPING_ATTACKS
     with st.popover("More", icon=":material/tune:"):
         views = pick_views(facts.view_names)
-        steps = pick_number("Steps", "steps", 1, STEPS, 10, "Of PGD only.", disabled=attack != "pgd")
+        steps = pick_number("Steps", "steps", 1, STEPS, 10, STEPS_NOTE, disabled=not stepping)
         objective = pick_objective(attack)
     return {
         "views": views,
-        "steps": steps if attack == "pgd" else 10,
+        "steps": steps if stepping else 10,
         "objective": objective if attack in words.GRADIENT_ATTACKS else "both",
     }
 
