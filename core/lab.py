@@ -30,11 +30,11 @@ from core.frames import (
     watched,
 )
 from core.library import Library
+from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
 from core.models.base import ClusteringModel
 from core.own_records import ProbeReport, Reference
 from core.probe import make_reference, probe
-from core.projection import Projection, fit_pca, fit_umap, umap_projection
 from core.records import (
     AttackReport,
     AttackScores,
@@ -44,7 +44,6 @@ from core.records import (
     EpochLog,
     Floats,
     Frame,
-    Integers,
     MapRecord,
     MatchingLesson,
     Scores,
@@ -65,11 +64,9 @@ from core.tables import Sources, make_table
 from core.trace_records import TraceReport, TraceSpec
 from core.training_plans import plan_training
 from core.training_records import TrainingPlan
-from core.types import Encoding, MultiViewDataset
+from core.types import MultiViewDataset
 
 CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
-MAP_SAMPLES = 2000  # clean held-out samples that span a map
-UMAP_VERSION = 1  # part of a stored map's digest: raise it when the projection changes
 
 
 class Lab:
@@ -91,7 +88,7 @@ class Lab:
         self.library = Library(checkpoints=checkpoint_folder(checkpoints), data=data, device=find_device(device))
         self._runs = run_folder(runs)
         self._store = store or ResultStore()
-        self._maps: dict[tuple[str, str], tuple[Projection, Floats, Integers]] = {}
+        self._maps = Maps(self.library, self._store)
         self._references: dict[str, Reference] = {}
 
     @property
@@ -280,7 +277,7 @@ class Lab:
         """
         card = self.library.card(spec.dataset, spec.model)
         train, held_out = self.library.parts(spec.dataset)
-        clusters = self._fitted(card, "pca")[2]
+        clusters = self._maps.fitted(card, "pca")[2]
         labels = held_out.labels[: len(clusters)].cpu().numpy()
         return traces.trace(
             spec,
@@ -297,7 +294,7 @@ class Lab:
         if card.sha256 not in self._references:
             held_out = self.library.parts(dataset)[1]
             samples = held_out.take(torch.arange(min(MAP_SAMPLES, len(held_out)), device=held_out.labels.device))
-            encoding = self._reference(card)
+            encoding = self._maps.encoding(card)
             self._references[card.sha256] = make_reference(samples, encoding, card.n_clusters, len(held_out))
         return self._references[card.sha256]
 
@@ -310,13 +307,13 @@ class Lab:
     def map(self, report: SweepReport | TraceReport | ProbeReport, method: str = "pca") -> MapRecord:
         """Where the samples of a report lie: "pca" at once, "umap" after a fit of some seconds, which is then kept."""
         spec = report.spec.attack
-        projection, reference, clusters = self._fitted(self.library.card(spec.dataset, spec.model), method)
+        projection, reference, clusters = self._maps.fitted(self.library.card(spec.dataset, spec.model), method)
         points = np.stack([projection.place(frame.hidden) for frame in report.frames])
         return MapRecord(method=method, points=points, reference=reference, reference_clusters=clusters)
 
     def fit_map(self, card: CheckpointCard) -> None:
         """Fit a checkpoint's UMAP map, unless it is stored, and keep it beside the results that come with the lab."""
-        self._projection(card, self._reference(card).hidden.cpu().numpy(), "umap", ship=True)
+        self._maps.fit_umap(card)
 
     def _controls(
         self,
@@ -362,35 +359,6 @@ class Lab:
             )
         rows = draw_order(len(held_out), spec.seed)[: spec.samples]
         return held_out.take(rows.to(held_out.labels.device))
-
-    def _reference(self, card: CheckpointCard) -> Encoding:
-        held_out = self.library.parts(card.dataset)[1]
-        return encode(self.library.model(card), tuple(view[:MAP_SAMPLES] for view in held_out.views))
-
-    def _fitted(self, card: CheckpointCard, method: str) -> tuple[Projection, Floats, Integers]:
-        """A checkpoint's map with its reference samples: where they lie (M, 2) and their clusters (M,); kept."""
-        key = (card.sha256, method)
-        if key not in self._maps:
-            encoding = self._reference(card)
-            hidden = encoding.hidden.cpu().numpy()
-            projection = self._projection(card, hidden, method)
-            self._maps[key] = (projection, projection.place(hidden), encoding.clusters.cpu().numpy())
-        return self._maps[key]
-
-    def _projection(self, card: CheckpointCard, hidden: Floats, method: str, *, ship: bool = False) -> Projection:
-        if method == "pca":
-            return fit_pca(hidden)
-        if method != "umap":
-            raise LabError(f"A map is made by pca or umap, got {method!r}.")
-        key = digest({"weights": card.sha256, "samples": MAP_SAMPLES, "version": UMAP_VERSION})
-        stored = self._store.load("umap", key)
-        if stored is not None and "points" in stored and stored["points"].shape == (len(hidden), 2):
-            return umap_projection(hidden, stored["points"])
-        projection = fit_umap(hidden)
-        # A map that cannot be kept for the next time is still a map; one to be shipped must be written.
-        with nullcontext() if ship else suppress(LabError):
-            self._store.save("umap", key, {"points": projection.points}, shipped=ship)
-        return projection
 
 
 def _target_mode(spec: AttackSpec) -> TargetMode:

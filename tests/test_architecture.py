@@ -88,6 +88,7 @@ MAY_IMPORT = {
     "core.training_plans": "core.checkpoint_training core.checkpoints core.data core.errors core.library "
     "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
+    "core.maps": "core.errors core.frames core.library core.projection core.records core.store core.types",
     "core.bench": "torch core",
     # The command line: asks the lab, prints
     "core.doctor": "torch core",
@@ -115,6 +116,7 @@ MAY_IMPORT = {
 
 KNOW_BOTH = {
     "core.lab",
+    "core.maps",
     "core.frames",
     "core.probe",
     "core.traces",

@@ -153,7 +153,7 @@ def test_a_stored_umap_is_not_fitted_again(lab, monkeypatch):
         fits.append(len(hidden))
         return umap_projection(hidden, np.random.default_rng(0).normal(size=(len(hidden), 2)))
 
-    monkeypatch.setattr("core.lab.fit_umap", fit)
+    monkeypatch.setattr("core.maps.fit_umap", fit)
     first = lab.map(report, "umap")
     second = make_lab(lab.library.checkpoints.parent).map(report, "umap")  # as after a restart
     assert len(fits) == 1

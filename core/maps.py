@@ -1,0 +1,57 @@
+"""A room of the lab: the planes on which samples are drawn, one for each checkpoint and method, kept once fitted."""
+
+from contextlib import nullcontext, suppress
+
+from core.errors import LabError
+from core.frames import encode
+from core.library import Library
+from core.projection import Projection, fit_pca, fit_umap, umap_projection
+from core.records import CheckpointCard, Floats, Integers, digest
+from core.store import ResultStore
+from core.types import Encoding
+
+MAP_SAMPLES = 2000  # clean held-out samples that span a map
+UMAP_VERSION = 1  # part of a stored map's digest: raise it when the projection changes
+
+
+class Maps:
+    """Maps by checkpoint and method, "pca" or "umap"; a UMAP's points are stored."""
+
+    def __init__(self, library: Library, store: ResultStore) -> None:
+        self._library = library
+        self._store = store
+        self._fitted: dict[tuple[str, str], tuple[Projection, Floats, Integers]] = {}
+
+    def encoding(self, card: CheckpointCard) -> Encoding:
+        """The clean held-out samples that span a checkpoint's maps, in their fixed order."""
+        held_out = self._library.parts(card.dataset)[1]
+        return encode(self._library.model(card), tuple(view[:MAP_SAMPLES] for view in held_out.views))
+
+    def fitted(self, card: CheckpointCard, method: str) -> tuple[Projection, Floats, Integers]:
+        """A checkpoint's map with its reference samples: where they lie (M, 2) and their clusters (M,)."""
+        key = (card.sha256, method)
+        if key not in self._fitted:
+            encoding = self.encoding(card)
+            hidden = encoding.hidden.cpu().numpy()
+            projection = self._projection(card, hidden, method)
+            self._fitted[key] = (projection, projection.place(hidden), encoding.clusters.cpu().numpy())
+        return self._fitted[key]
+
+    def fit_umap(self, card: CheckpointCard) -> None:
+        """Fit a UMAP, unless it is stored, and keep it beside the results that come with the lab."""
+        self._projection(card, self.encoding(card).hidden.cpu().numpy(), "umap", ship=True)
+
+    def _projection(self, card: CheckpointCard, hidden: Floats, method: str, *, ship: bool = False) -> Projection:
+        if method == "pca":
+            return fit_pca(hidden)
+        if method != "umap":
+            raise LabError(f"A map is made by pca or umap, got {method!r}.")
+        key = digest({"weights": card.sha256, "samples": MAP_SAMPLES, "version": UMAP_VERSION})
+        stored = self._store.load("umap", key)
+        if stored is not None and "points" in stored and stored["points"].shape == (len(hidden), 2):
+            return umap_projection(hidden, stored["points"])
+        projection = fit_umap(hidden)
+        # A map that cannot be kept for the next time is still a map; one to be shipped must be written.
+        with nullcontext() if ship else suppress(LabError):
+            self._store.save("umap", key, {"points": projection.points}, shipped=ship)
+        return projection
