@@ -331,9 +331,14 @@ class Lab:
         }
 
     def _attacker_digest(self, spec: SweepSpec, card: CheckpointCard) -> str | None:
-        attacker = self.library.attacker(card) if spec.attack.attack in ("gan", "ensemble") else None
-        others = [None if other is None else other.sha256 for other in (attacker, self.library.undefended(card))]
-        return digest(others) if spec.attack.attack == "ensemble" else others[0]
+        if spec.attack.attack not in ("gan", "ensemble"):
+            return None
+        attacker = self.library.attacker(card)
+        trained = None if attacker is None else attacker.sha256
+        if spec.attack.attack == "gan":
+            return trained
+        surrogate = self.library.undefended(card)
+        return digest([trained, None if surrogate is None else surrogate.sha256])
 
     def _make_attack(self, spec: AttackSpec) -> Attack:
         ATTACKS[spec.attack]
