@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     add("maps", commands.maps, "fit the UMAP map of every checkpoint that has none, for shipping")
     result = add("results", commands.results, "run the sweeps whose numbers ship with the lab and are not there yet")
     result.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
-    result.add_argument("--attack", choices=("gan", "pgd"), help="only this attack (both)")
+    result.add_argument("--attack", choices=("gan", "pgd", "ensemble"), help="only this (gan and pgd)")
     proof = add("theorem", commands.theorem, "measure Theorem 4.2 on checkpoints, for shipping; nothing is done twice")
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
     table = add("tables", commands.tables, "Table 1 before the attack: our checkpoints beside the paper's numbers")

@@ -304,9 +304,15 @@ class Lab:
         return scores
 
     def _attacker_digest(self, spec: SweepSpec, card: CheckpointCard) -> str | None:
-        attacker = self.library.attacker(card) if spec.attack.attack in ("gan", "ensemble") else None
-        others = [None if other is None else other.sha256 for other in (attacker, self.library.undefended(card))]
-        return digest(others) if spec.attack.attack == "ensemble" else others[0]
+        """Of the other weights that an attack uses: the attacker's, and for the ensemble its surrogate's too."""
+        if spec.attack.attack not in ("gan", "ensemble"):
+            return None
+        attacker = self.library.attacker(card)
+        trained = None if attacker is None else attacker.sha256
+        if spec.attack.attack == "gan":
+            return trained
+        surrogate = self.library.undefended(card)
+        return digest([trained, None if surrogate is None else surrogate.sha256])
 
     def _make_attack(self, spec: AttackSpec) -> Attack:
         ATTACKS[spec.attack]
@@ -315,13 +321,21 @@ class Lab:
             knobs["objective"] = spec.objective
         if spec.attack in ("pgd", "ensemble"):
             knobs["steps"] = spec.steps
-        card = self.library.card(spec.dataset, spec.model)
-        if spec.attack == "gan" or (spec.attack == "ensemble" and self.library.attacker(card) is not None):
-            knobs["generators"] = self.library.generators(card)
-        surrogate = self.library.undefended(card)
-        if spec.attack == "ensemble" and surrogate is not None:
-            knobs["surrogate"] = self.library.model(surrogate)
+        if spec.attack == "gan":
+            knobs["generators"] = self.library.generators(self.library.card(spec.dataset, spec.model))
+        if spec.attack == "ensemble":
+            knobs |= self._members(self.library.card(spec.dataset, spec.model))
         return ATTACKS.make(spec.attack, **knobs)
+
+    def _members(self, card: CheckpointCard) -> dict[str, Any]:
+        """What an ensemble on a checkpoint can use besides: the attacker trained against it, the undefended model."""
+        members: dict[str, Any] = {}
+        if self.library.attacker(card) is not None:
+            members["generators"] = self.library.generators(card)
+        surrogate = self.library.undefended(card)
+        if surrogate is not None:
+            members["surrogate"] = self.library.model(surrogate)
+        return members
 
     def _samples(self, spec: AttackSpec) -> MultiViewDataset:
         """The spec's samples of the held-out part, chosen by its seed."""

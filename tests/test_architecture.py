@@ -91,9 +91,9 @@ MAY_IMPORT = {
     "core.matrix": "torch core.errors core.lab core.models core.records",
     "core.published": "",
     "core.tables": "core.data.facts core.errors core.published core.records",
-    "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.ensemble_words core.figures.table_text core.lab core.matrix core.models core.runtime core.tables "
-    "core.records",
+    "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor "
+    "core.ensemble_records core.errors core.figures.ensemble_words core.figures.table_text core.lab core.matrix "
+    "core.models core.runtime core.tables core.records",
     "core.__main__": "core.commands core.errors core.recipes.base",
 }
 
