@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     add("maps", commands.maps, "fit the UMAP map of every checkpoint that has none, for shipping")
     result = add("results", commands.results, "compute the numbers that ship with the lab and are not there yet")
     result.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (all on embedded data)")
-    result.add_argument("--attack", choices=("gan", "pgd"), help="only this attack (both)")
+    result.add_argument("--attack", choices=("gan", "pgd", "ensemble"), help="only this (gan and pgd)")
     result.set_defaults(ship=True)
     _computing_options(result)
     proof = add("theorem", commands.theorem, "measure Theorem 4.2 on checkpoints, for shipping; nothing is done twice")

@@ -331,6 +331,7 @@ class Lab:
         }
 
     def _attacker_digest(self, spec: SweepSpec, card: CheckpointCard) -> str | None:
+        """Of the other weights that an attack uses: the attacker's, and for the ensemble its surrogate's too."""
         if spec.attack.attack not in ("gan", "ensemble"):
             return None
         attacker = self.library.attacker(card)
@@ -347,13 +348,21 @@ class Lab:
             knobs["objective"] = spec.objective
         if spec.attack in ("pgd", "ensemble"):
             knobs["steps"] = spec.steps
-        card = self.library.card(spec.dataset, spec.model)
-        if spec.attack == "gan" or (spec.attack == "ensemble" and self.library.attacker(card) is not None):
-            knobs["generators"] = self.library.generators(card)
-        surrogate = self.library.undefended(card)
-        if spec.attack == "ensemble" and surrogate is not None:
-            knobs["surrogate"] = self.library.model(surrogate)
+        if spec.attack == "gan":
+            knobs["generators"] = self.library.generators(self.library.card(spec.dataset, spec.model))
+        if spec.attack == "ensemble":
+            knobs |= self._members(self.library.card(spec.dataset, spec.model))
         return ATTACKS.make(spec.attack, **knobs)
+
+    def _members(self, card: CheckpointCard) -> dict[str, Any]:
+        """What an ensemble on a checkpoint can use besides: the attacker trained against it, the undefended model."""
+        members: dict[str, Any] = {}
+        if self.library.attacker(card) is not None:
+            members["generators"] = self.library.generators(card)
+        surrogate = self.library.undefended(card)
+        if surrogate is not None:
+            members["surrogate"] = self.library.model(surrogate)
+        return members
 
     def _samples(self, spec: AttackSpec) -> MultiViewDataset:
         """The spec's samples of the held-out part, chosen by its seed."""

@@ -8,7 +8,7 @@ from core.records import CheckpointCard, Scores, SweepSpec
 from core.studies.records import TrialRecord
 
 BEFORE, AFTER = "clean", "gan"
-CONTROLS = ("noise", "untrained_generator", "pgd")  # what stands beside every "after"; PGD is another attack
+CONTROLS = ("noise", "untrained_generator", "pgd", "ensemble")  # beside every "after"; the last two are other attacks
 METRICS = {"accuracy": "ACC", "nmi": "NMI", "ari": "ARI"}
 
 

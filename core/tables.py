@@ -29,6 +29,7 @@ DATASETS = (
     "patched_digits",
 )
 DATASETS_3 = ("noisy_mnist", "patched_mnist", "noisy_digits", "patched_digits")
+ENSEMBLE = "ensemble"
 AGREES = 0.05  # the largest difference from the paper's one run that counts as agreement
 
 
@@ -187,7 +188,7 @@ def _fill(sources: Sources, protocol: str, model: str, column: Column, cell: Cel
         )
     attacker = sources.attacker(card)
     sweeps = tuple(_sweeps(column, card, attacker))
-    run = min(sweeps, key=lambda spec: spec.points, default=None)
+    run = min(sweeps, key=lambda spec: spec.points, default=None) if column.state != ENSEMBLE else None
     cell = replace(cell, card=card, attacker=attacker, sweeps=sweeps, run=run, small=column.is_small(card))
     if column.state == BEFORE:
         scores = Scores(**card.scores["held_out"])
@@ -196,6 +197,9 @@ def _fill(sources: Sources, protocol: str, model: str, column: Column, cell: Cel
         remedy = f"python -m core train {card.dataset}/{card.name}.gan{option}"
         return replace(cell, missing="No attacker has been trained against these weights yet.", remedy=remedy)
     ours = next(_results(sources, column, card, attacker, sweeps), None)
+    if ours is None and column.state == ENSEMBLE:
+        remedy = f"python -m core results {card.dataset}/{card.name} --attack ensemble"
+        return replace(cell, missing="Not run yet: up to hours without a GPU.", remedy=remedy)
     if ours is None:
         return replace(cell, missing="The sweep that shows it has not been run here yet.")
     return _with_seeds(sources, column, cell, ours, seeds)
@@ -258,6 +262,9 @@ def _no_checkpoint(facts: DatasetFacts) -> str:
 
 def _sweeps(column: Column, card: CheckpointCard, attacker: CheckpointCard | None) -> Iterator[SweepSpec]:
     """The sweeps that show a column: of its attack; for the clean state and the controls, of any."""
+    if column.state == ENSEMBLE:
+        yield from (plans.ensemble(card, steps) for steps in plans.ENSEMBLE_STEPS)
+        return
     if attacker is not None and column.state != "pgd":
         yield (gan := SweepSpec(attack=plans.gan(card, attacker)))
         yield from _shorter(gan, column)

@@ -97,7 +97,7 @@ MAY_IMPORT = {
     "core.published": "",
     "core.studies": "",
     "core.studies.records": "core.errors core.records",
-    "core.studies.plans": "core.data.facts core.published core.records core.studies.records",
+    "core.studies.plans": "core.data.facts core.ensemble_records core.published core.records core.studies.records",
     "core.studies.kept": "core.records core.store core.studies.records core.sweep_scores",
     "core.studies.trial": "torch core",
     "core.studies.transfer": "core.attacks core.frames core.library core.records core.studies.records",

@@ -19,11 +19,12 @@ from core.ensemble_records import EnsembleOutcome
 from core.errors import LabError
 from core.figures import ensemble_words
 from core.frames import attack_in_chunks
+from core.library import Library
 from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.types import Encoding
 from tests import reference
-from tests.conftest import make_model
+from tests.conftest import PROJECT, make_model
 
 WIDTH = 6
 STEPS = 20
@@ -416,6 +417,14 @@ def test_a_transfer_asks_the_surrogate_and_not_the_target():
     attack = ensemble_module.Transfer(AutoPGD(steps=5), surrogate)
     result = attack(Unasked(), views, Budget(epsilon=0.1), generator=seeded())
     assert left(surrogate, views, result) > 0
+
+
+def test_the_surrogate_of_a_defended_model_is_the_undefended_one_on_the_same_data():
+    library = Library(checkpoints=PROJECT / "checkpoints", data=None, device=torch.device("cpu"))
+    for dataset in ("noisy_digits", "patched_digits"):
+        undefended = library.card(dataset, "cl_mvc")
+        assert library.undefended(library.card(dataset, "ar_dmvc_am")) == undefended
+        assert library.undefended(undefended) is None
 
 
 def outcome(model, views, epsilon=0.02):

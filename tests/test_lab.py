@@ -87,6 +87,13 @@ def test_the_same_spec_gives_the_same_result(lab, attack):
     assert first.attacked.scores == second.attacked.scores
 
 
+def test_the_ensemble_has_the_attacker_trained_against_the_weights(lab):
+    report = lab.attack(replace(SPEC, attack="ensemble", samples=4, steps=1))
+    assert ("gan" in report.attacked.ensemble.moved) == ("gan" in lab.attacks(TARGET, "cl_mvc"))
+    assert "transfer" not in report.attacked.ensemble.moved  # an undefended model has no other it came from
+    assert lab.attack(SPEC).attacked.ensemble is None
+
+
 def test_the_seed_chooses_the_samples(lab):
     first, second = (lab.attack(replace(SPEC, attack="noise", seed=seed)).subject.index for seed in (0, 1))
     assert set(first) != set(second)

@@ -23,12 +23,16 @@ class Library:
     def __init__(self):
         self.model = replace(card("cl_mvc"), sha256="a" * 64)
         self.trained = replace(card("cl_mvc.gan"), kind="attacker", sha256="b" * 64)
+        self.surrogate = replace(card("cl_mvc"), sha256="e" * 64)
 
     def card(self, dataset, name):
         return self.model
 
     def attacker(self, target):
         return self.trained
+
+    def undefended(self, target):
+        return self.surrogate
 
 
 @pytest.fixture
@@ -64,6 +68,15 @@ def test_other_weights_have_no_numbers_yet(lab, report, part):
     lab.keep(report)
     setattr(lab.library, part, replace(getattr(lab.library, part), sha256="c" * 64))
     assert lab.scores(SPEC) is None
+
+
+@pytest.mark.parametrize("part", ["trained", "surrogate"])
+def test_an_ensembles_numbers_depend_on_all_weights_that_it_uses(lab, report, part):
+    spec = replace(SPEC, attack=replace(SPEC.attack, attack="ensemble"))
+    lab.keep(replace(report, spec=spec))
+    assert lab.scores(spec) is not None
+    setattr(lab.library, part, None)
+    assert lab.scores(spec) is None
 
 
 def test_an_attack_that_is_not_trained_does_not_depend_on_an_attacker(lab, report):

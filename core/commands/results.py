@@ -5,6 +5,7 @@ from argparse import Namespace
 from core.commands.computing import Clock, run_sweeps, run_transfers, shipped_sweeps
 from core.commands.printing import make_lab, split_target
 from core.data import DATASET_FACTS
+from core.studies import plans
 
 
 def results(options: Namespace) -> None:
@@ -12,7 +13,10 @@ def results(options: Namespace) -> None:
     lab = make_lab(options)
     named = [lab.library.card(*split_target(target)) for target in options.targets]
     cards = named or [card for card in lab.cards() if DATASET_FACTS[card.dataset].origin == "embedded"]
-    specs = [spec for spec in shipped_sweeps(lab, cards) if options.attack in (None, spec.attack.attack)]
+    if options.attack == "ensemble":
+        specs = [plans.ensemble(card) for card in cards if named or card.name in plans.COMPARED]
+    else:
+        specs = [spec for spec in shipped_sweeps(lab, cards) if options.attack in (None, spec.attack.attack)]
     clock = Clock(options.budget_minutes)
     print(run_sweeps(lab, specs, options, clock).sentence("sweeps"))
     if not (named or options.attack):

@@ -22,6 +22,7 @@ STATE_WORDS = {
     "noise": "under signed noise, a control",
     "untrained_generator": "under an untrained generator, a control",
     "pgd": "under PGD, another attack",
+    "ensemble": "under the ensemble, the strongest attack",
 }
 PAPERS_FIGURES = "noisy_mnist"
 SIGNS = {"agrees": "≈", "higher": "▲", "lower": "▼", "": ""}

@@ -21,7 +21,14 @@ from core.figures.table_words import (
 from core.table_records import Column, ResultTable
 from core.tables import agreement, difference
 
-STATE_HEADS = {"clean": "before", "gan": "after", "noise": "noise", "untrained_generator": "untrained", "pgd": "PGD"}
+STATE_HEADS = {
+    "clean": "before",
+    "gan": "after",
+    "noise": "noise",
+    "untrained_generator": "untrained",
+    "pgd": "PGD",
+    "ensemble": "ensemble",
+}
 
 
 def chosen(table: ResultTable, datasets: Sequence[str], states: Sequence[str]) -> tuple[Column, ...]:

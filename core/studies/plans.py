@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.data.facts import DATASET_FACTS
+from core.ensemble_records import FULL_STEPS
 from core.published import TABLE_2, TABLE_3_EPSILONS, Transfer
 from core.records import AttackSpec, CheckpointCard, SweepSpec, TrainSpec
 from core.studies.records import Change, TransferSpec, TrialSpec
@@ -29,6 +30,7 @@ SMALL_EMBEDDED_DEFENSE_EPOCHS = 15  # of the last stage
 SMALL_SCORED = 256
 SAMPLES = 256  # of a sweep, as on the pages that attack
 COMPARED = ("cl_mvc", *DEFENSES)  # undefended, and its defenses: under every attack
+ENSEMBLE_STEPS = (FULL_STEPS, 10)  # the standard's, and a tenth of it
 QUICK_STATES = ("noise", "pgd_assignment", "gan")
 
 
@@ -74,6 +76,11 @@ def pgd(card: CheckpointCard, objective: str = "both") -> AttackSpec:
         epsilon=facts.epsilon,
         samples=min(SAMPLES, facts.samples // 2),
     )
+
+
+def ensemble(card: CheckpointCard, steps: int = FULL_STEPS) -> SweepSpec:
+    """The strongest attack, at the data set's ε alone: minutes on a GPU, hours without one."""
+    return SweepSpec(attack=replace(pgd(card), attack="ensemble", steps=steps), points=2)
 
 
 def one_view(attack: AttackSpec, view: int) -> SweepSpec:

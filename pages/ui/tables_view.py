@@ -23,7 +23,7 @@ TABS = {
     "transfer": "Attackers on other models",
 }
 PAPERS = ("regdb", "noisy_fashion", "noisy_mnist", "patched_mnist")  # shown first, RegDB by its stand-in
-CONTROLS = {"noise": "Signed noise", "untrained_generator": "Untrained generator", "pgd": "PGD"}
+CONTROLS = {"noise": "Signed noise", "untrained_generator": "Untrained generator", "pgd": "PGD", "ensemble": "Ensemble"}
 MATCHINGS = {"rematched": "Re-matched", "frozen": "Frozen"}
 
 
@@ -134,7 +134,7 @@ def _pick_controls() -> tuple[str, ...]:
         default=["noise"],
         key="beside",
         bind="query-params",
-        help="At the same ε. Noise and the untrained generator are controls; PGD is another attack.",
+        help="At the same ε. Noise and the untrained generator are controls; PGD and the ensemble are other attacks.",
     )
     return tuple(name for name in CONTROLS if name in (picked or ()))
 
