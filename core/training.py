@@ -58,6 +58,7 @@ class Phase:
     augmentation: Augmentation | None = None
     start: Callable[[Views], None] | None = None  # called with all samples before the first epoch
     patience: int | None = None  # epochs without a lower loss after which the phase ends
+    batch_size: int | None = None  # samples a step, where it is not the training's
 
 
 def adam(
@@ -104,7 +105,8 @@ def fit(
             start = time.perf_counter()
             if not losses and phase.start is not None:
                 phase.start(data.views)
-            terms = _run_epoch(phase, step, len(data), batch_size, generator, data.views[0].device)
+            size = phase.batch_size or batch_size
+            terms = _run_epoch(phase, step, len(data), size, generator, data.views[0].device)
             seconds = time.perf_counter() - start
             losses.append(sum(terms.values()))
             epoch = len(done) + 1

@@ -157,3 +157,10 @@ def realism(clean_scores: Rows, adversarial_scores: Rows, kind: str) -> tuple[fl
     adversarial_row = [d for view in adversarial_scores for d in view]
     judge = mean([(d - 1) ** 2 for d in clean_row]) + mean([d**2 for d in adversarial_row])
     return judge, mean([(d - 1) ** 2 for d in adversarial_row])
+
+
+def distillation(student: Rows, teacher: Rows) -> float:
+    """Cross-entropy of the student against its teacher: -1/N Σ_n Σ_k t_nk log s_nk."""
+    return mean(
+        [-math.fsum(t * math.log(s) for s, t in zip(*pair, strict=True)) for pair in zip(student, teacher, strict=True)]
+    )

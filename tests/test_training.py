@@ -241,6 +241,11 @@ def make_training(kind, *, seed=0, target=None):
         inner = replace(recipe.defense.inner, steps=2)
         stages = (Stage(epochs=1, epsilon=0.1), Stage(epochs=1, epsilon=0.2))
         changes["defense"] = replace(recipe.defense, warm_up_epochs=1, stages=stages, inner=inner)
+    elif kind == "distillation":
+        recipe = RECIPES.make("noisy_digits/rcd_mvc")
+        inner = replace(recipe.defense.inner, steps=2)
+        stages = tuple(replace(recipe.defense.stages[-1], epochs=1, epsilon=epsilon) for epsilon in (0.1, 0.2))
+        changes["defense"] = replace(recipe.defense, warm_up_epochs=1, stages=stages, inner=inner)
     else:
         recipe = RECIPES.make("noisy_digits/eamc" if kind == "two updates" else "noisy_digits/cl_mvc")
         changes["schedule"] = replace(recipe.schedule, epochs=3)
@@ -255,7 +260,7 @@ def same(first, second):
 
 ENDING_WITH_KMEANS = ("multi_vae", "sem")
 every_kind = pytest.mark.parametrize(
-    "kind", ["clustering", "two updates", "augmented", "defense", "attacker", *ENDING_WITH_KMEANS]
+    "kind", ["clustering", "two updates", "augmented", "defense", "distillation", "attacker", *ENDING_WITH_KMEANS]
 )
 
 

@@ -13,7 +13,7 @@ from core.lab import Lab
 from core.records import AttackSpec, CheckpointCard, SweepSpec
 
 SAMPLES = 256  # what the pages choose first
-COMPARED = ("cl_mvc", "ar_dmvc", "ar_dmvc_am")  # undefended, and its two defenses: under every attack
+COMPARED = ("cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc")  # undefended, and its defenses: under every attack
 ATTACKS = (("gan", "both"), ("pgd", "both"), ("pgd", "assignment"))  # with the objective; the others under the first
 
 
