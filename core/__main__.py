@@ -40,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--attack", choices=("gan", "pgd"), help="only this attack (both)")
     proof = add("theorem", commands.theorem, "measure Theorem 4.2 on checkpoints, for shipping; nothing is done twice")
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
+    most = add(
+        "ceiling", commands.ceiling, "the most ACC that any model can keep under an L∞ budget, from the data alone"
+    )
+    most.add_argument("dataset", metavar="DATASET", help="for example noisy_digits")
+    most.add_argument("--epsilon", type=float, nargs="+", help="budgets (0.1 to 0.3)")
+    most.add_argument("--samples", type=int, default=256, help="held-out samples, the first of seed 0 (256)")
     table = add("tables", commands.tables, "Table 1 before the attack: our checkpoints beside the paper's numbers")
     table.add_argument("--protocol", choices=PROTOCOLS, default="lab", help="whose checkpoints (lab)")
     table.add_argument("--markdown", action="store_true", help="as a Markdown table")

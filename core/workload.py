@@ -26,9 +26,9 @@ def epochs(recipe: Values) -> int:
 
 def steps(recipe: Values, samples: int) -> int:
     """All steps over all seeds; a defense may take other batches than the training before it."""
-    plain = samples // recipe["batch_size"]
-    other = (recipe.get("defense") or {}).get("batch_size", recipe["batch_size"])
-    return round(plain * _sum(recipe, adversarial=(samples // other) / plain))
+    size = int(recipe["batch_size"])
+    other = int((recipe.get("defense") or {}).get("batch_size", size))
+    return round(_sum(recipe, adversarial=(samples // other) / (samples // size)) * (samples // size))
 
 
 def work(recipe: Values) -> float:

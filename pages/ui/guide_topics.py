@@ -101,6 +101,13 @@ IDEAS = {
             _see("attack", "AR-DMVC-AM alone", 0.2, model="ar_dmvc_am"),
         ),
     ),
+    "distillation": Topic(
+        "A defense of our own",
+        (
+            _see("defense", "All of them under PGD on the assignment", 0.2, attack="pgd", goal="assignment", n=64),
+            _see("attack", "RCD-MVC alone", 0.3, "rcd_mvc", "pgd", goal="assignment", n=64),
+        ),
+    ),
     "theorem": Topic(
         "Theorem 4.2",
         (
