@@ -38,7 +38,7 @@ class Distillation(nn.Module):
     def begin(self, views: Views) -> None:
         """Take the student as it is now for the teacher, and for the first average."""
         for copy in (self.teacher, self.average):
-            copy.load_state_dict(self.student.state_dict())
+            copy.load_state_dict(self.student.state_dict(), strict=True)
 
     @torch.no_grad()
     def follow(self, decay: float) -> None:
