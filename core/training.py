@@ -91,8 +91,9 @@ def fit(
     Raises :class:`LabError` for fewer samples than a batch and for a loss that is not a number.
     """
     n_processes = distributed.count()
-    if len(data) < batch_size * n_processes:
-        raise LabError(f"A batch of {batch_size * n_processes} needs at least as many samples, got {len(data)}.")
+    largest = n_processes * max(batch_size, *(phase.batch_size or 0 for phase in phases))
+    if len(data) < largest:
+        raise LabError(f"A batch of {largest} needs at least as many samples, got {len(data)}.")
     capture = capture and data.views[0].is_cuda and n_processes == 1
     done, fresh, spent = list(earlier), 0, 0.0
     for i, phase in enumerate(map(_shared, phases)):

@@ -245,7 +245,8 @@ def make_training(kind, *, seed=0, target=None):
         recipe = RECIPES.make("noisy_digits/rcd_mvc")
         inner = replace(recipe.defense.inner, steps=2)
         stages = tuple(replace(recipe.defense.stages[-1], epochs=1, epsilon=epsilon) for epsilon in (0.1, 0.2))
-        changes["defense"] = replace(recipe.defense, warm_up_epochs=1, stages=stages, inner=inner)
+        defense = replace(recipe.defense, warm_up_epochs=1, stages=stages, inner=inner, batch_size=6)
+        changes["defense"] = defense
     else:
         recipe = RECIPES.make("noisy_digits/eamc" if kind == "two updates" else "noisy_digits/cl_mvc")
         changes["schedule"] = replace(recipe.schedule, epochs=3)
