@@ -84,6 +84,23 @@ def test_every_sample_but_the_dropped_ones_is_seen_once_an_epoch(few):
     assert not torch.equal(epochs[0], epochs[1])
 
 
+def test_a_phase_may_take_batches_of_its_own(few):
+    sizes = []
+
+    def loss(point, views):
+        sizes.append(len(views[0]))
+        return distance(point, views)
+
+    phases = [make_point_phase(loss, name="first"), replace(make_point_phase(loss, name="second"), batch_size=5)]
+    run(phases, few, batch_size=12)
+    assert sizes == [12] * 2 + [5] * 4
+
+
+def test_a_phases_own_batch_needs_as_many_samples(few):
+    with pytest.raises(LabError, match="A batch of 25 needs at least as many samples, got 24"):
+        run([make_point_phase(distance), replace(make_point_phase(distance, name="second"), batch_size=25)], few)
+
+
 def test_views_of_a_sample_stay_together(few):
     partner = {tuple(a.flatten().tolist()): tuple(b.flatten().tolist()) for a, b in zip(*few.views, strict=True)}
 

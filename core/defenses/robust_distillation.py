@@ -21,8 +21,7 @@ class Distillation(nn.Module):
     """A student, its frozen teacher, and the moving average of the student's weights, which is the result.
 
     All stay in evaluation mode, the student too: batch norm keeps the statistics that the teacher's training left, so
-    that the inner attack, the loss and the finished model meet one and the same function. With batch statistics
-    the student answers the attack of another function than its own, and seems to hold what it does not.
+    that the inner attack, the loss and the finished model are one and the same function.
     """
 
     def __init__(self, student: ClusteringModel) -> None:
