@@ -45,6 +45,12 @@ def parser() -> argparse.ArgumentParser:
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
     _table_options(add("tables", commands.tables, "the paper's tables with ours beside them; computes what is missing"))
     add("findings", commands.findings, "what the stored numbers say of the paper, in sentences")
+    most = add(
+        "ceiling", commands.ceiling, "the most ACC that any model can keep under an L∞ budget, from the data alone"
+    )
+    most.add_argument("dataset", metavar="DATASET", help="for example noisy_digits")
+    most.add_argument("--epsilon", type=float, nargs="+", help="budgets (0.1 to 0.3)")
+    most.add_argument("--samples", type=int, default=256, help="held-out samples, the first of seed 0 (256)")
     _bench_options(add("bench", commands.bench, "speed and memory of models and attacks, beside the device's peak"))
     add("doctor", commands.doctor, "what works here, and what to do about what does not")
     return top

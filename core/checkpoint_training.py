@@ -342,8 +342,9 @@ def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
     """The recipe with that many epochs; of a defense, in its last stage."""
     if epochs is None or recipe.defense is None:
         return recipe if epochs is None else replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
-    *earlier, last = recipe.defense.stages
-    return replace(recipe, defense=replace(recipe.defense, stages=(*earlier, replace(last, epochs=epochs))))
+    defense: Any = recipe.defense  # of either kind
+    *earlier, last = defense.stages
+    return replace(recipe, defense=replace(defense, stages=(*earlier, replace(last, epochs=epochs))))
 
 
 def _changes(spec: TrainSpec, *names: str) -> dict[str, Any]:

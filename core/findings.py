@@ -15,7 +15,8 @@ from core.studies.records import TransferRecord, TransferSpec, TrialRecord, Tria
 from core.table_records import AFTER, BEFORE, Cell, Column, ResultTable
 from core.tables import AGREES, MODELS, agreement, contradiction, difference, spread
 
-UNDEFENDED = tuple(model for model in MODELS if model not in plans.DEFENSES)
+DEFENDED = (*plans.DEFENSES, plans.OWN)
+UNDEFENDED = tuple(model for model in MODELS if model not in DEFENDED)
 REAL = ("noisy_mnist", "noisy_fashion", "patched_mnist")
 BOTH = ("noisy_mnist", "noisy_digits")  # the paper's first data set, and the one that every lab has
 Sentences = Iterator[str]
@@ -66,7 +67,7 @@ def findings(evidence: Evidence) -> dict[str, list[str]]:
 def _before(evidence: Evidence) -> Sentences:
     for dataset in REAL:
         column = evidence.column(dataset, BEFORE)
-        cells = evidence.there(dataset, BEFORE, [model for model in MODELS if model != "cl_mvc"])
+        cells = evidence.there(dataset, BEFORE, [model for model in MODELS if model not in ("cl_mvc", plans.OWN)])
         changes = {model: difference(cell, column, "accuracy", "rematched") for model, cell in cells.items()}
         if not cells:
             continue
@@ -151,7 +152,7 @@ def _noise(evidence: Evidence) -> Sentences:
 
 def _defended(evidence: Evidence) -> Sentences:
     for dataset in BOTH:
-        for model in plans.DEFENSES:
+        for model in DEFENDED:
             card = evidence.card(dataset, model)
             runs = [] if card is None else [evidence.sweep(SweepSpec(attack=a)) for a in _attacks(evidence, card)]
             known = [run for run in runs if run is not None]

@@ -1,7 +1,7 @@
 """The front door of pages and command line: specs go in, records come out."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -15,6 +15,7 @@ import torch
 from core import confusions, lessons, sweep_scores, theorem, traces
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Attack, Budget, Norm, TargetMode
+from core.ceiling import ceiling, distances
 from core.checkpoint_training import train_checkpoint
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
@@ -261,6 +262,14 @@ class Lab:
             yield report
         with nullcontext() if ship else suppress(LabError):
             theorem.save(self._store, report, shipped=ship)
+
+    def ceilings(self, dataset: str, epsilons: Sequence[float], *, samples: int) -> dict[float, float]:
+        """The most ACC that any model can keep on held-out samples, by ε (L∞, all views): see :mod:`core.ceiling`."""
+        drawn = self._samples(
+            AttackSpec(dataset=dataset, model="", attack="noise", epsilon=max(epsilons), samples=samples)
+        )
+        apart, labels = distances([view.cpu().numpy() for view in drawn.views]), drawn.labels.cpu().numpy()
+        return {epsilon: ceiling(apart, labels, epsilon) for epsilon in epsilons}
 
     def matching_lesson(self, case: str) -> MatchingLesson:
         """A worked example of frozen and re-matched scores: a name in core.lessons.CASES."""

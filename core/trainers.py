@@ -15,11 +15,12 @@ from core.attacks.generators import make_discriminators, make_generators
 from core.attacks.pgd import ProjectedGradientDescent
 from core.augmentation import AUGMENTATIONS
 from core.defenses import DEFENSES
+from core.defenses.robust_distillation import Distillation
 from core.models import MODELS
 from core.models.base import ClusteringModel, Shape
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
-from core.recipes.base import AdversarialTraining, AttackerRecipe, Recipe, Stage
+from core.recipes.base import AdversarialTraining, AttackerRecipe, InnerAttack, Recipe, RobustDistillation, Stage
 from core.training import Loss, Phase, Update, adam
 from core.types import Views
 
@@ -44,11 +45,18 @@ def model_training(
     initialise(model, start)
     use_precision(model, recipe.precision)
     model.to(device)
-    phases = model.phases(recipe.schedule) if recipe.defense is None else _defense_phases(recipe, recipe.defense, model)
+    result = model
+    if isinstance(recipe.defense, RobustDistillation):
+        distillation = Distillation(model)
+        phases, result = _distillation_phases(recipe, recipe.defense, distillation), distillation.average
+    elif recipe.defense is not None:
+        phases = _defense_phases(recipe, recipe.defense, model)
+    else:
+        phases = model.phases(recipe.schedule)
     augmentation = AUGMENTATIONS.make(recipe.augmentation)
     phases = [replace(phase, augmentation=augmentation) for phase in phases]
     generator = _generator(start, device)
-    return Training(tuple(phases), model, recipe.batch_size, generator, partial(model.fit_clusters, seed=seed))
+    return Training(tuple(phases), result, recipe.batch_size, generator, partial(result.fit_clusters, seed=seed))
 
 
 def _defense_phases(recipe: Recipe, defense: AdversarialTraining, model: ClusteringModel) -> list[Phase]:
@@ -65,6 +73,28 @@ def _defense_phases(recipe: Recipe, defense: AdversarialTraining, model: Cluster
     return phases
 
 
+def _distillation_phases(recipe: Recipe, defense: RobustDistillation, distillation: Distillation) -> list[Phase]:
+    """The clean training that makes the teacher, and the stages in which its student is attacked."""
+    student, clip_norm = distillation.student, recipe.schedule.clip_norm
+    clean = Update(student.training_terms, adam(student.parameters(), recipe.schedule.learning_rate), clip_norm)
+    phases = [Phase("warm-up", defense.warm_up_epochs, student, (clean,))]
+    for i, stage in enumerate(defense.stages):
+        loss = DEFENSES.make(
+            recipe.model,
+            model=distillation,
+            attack=_inner_attack(defense.inner),
+            budget=Budget(epsilon=stage.epsilon),
+            adversarial_weight=defense.adversarial_weight,
+            decay=defense.decay,
+            augmentation=AUGMENTATIONS.make(defense.augmentation),
+        )
+        update = Update(loss, adam(student.parameters(), stage.learning_rate), clip_norm)
+        name = f"distillation, ε = {stage.epsilon:g}, learning rate {stage.learning_rate:g}"
+        start = None if i else distillation.begin
+        phases.append(Phase(name, stage.epochs, distillation, (update,), start=start, batch_size=defense.batch_size))
+    return phases
+
+
 def _generator(start: torch.Generator, device: torch.device) -> torch.Generator:
     """Where training draws: on its device, so that nothing is copied there; on the CPU it goes on from the start."""
     if device.type == "cpu":
@@ -74,14 +104,8 @@ def _generator(start: torch.Generator, device: torch.device) -> torch.Generator:
 
 def defense_loss(name: str, defense: AdversarialTraining, stage: Stage, model: ClusteringModel) -> Loss:
     """The loss of Eq. 10 or Eq. 14 with the recipe's numbers."""
-    inner = defense.inner
     knobs: dict[str, Any] = {
-        "attack": ProjectedGradientDescent(
-            steps=inner.steps,
-            step_size=inner.step_size,
-            objective=inner.objective,
-            target_mode=inner.target_mode,
-        ),
+        "attack": _inner_attack(defense.inner),
         "budget": Budget(epsilon=stage.epsilon),
         "adversarial_weight": defense.adversarial_weight,
     }
@@ -92,6 +116,12 @@ def defense_loss(name: str, defense: AdversarialTraining, stage: Stage, model: C
             "detach_clean": defense.detach_clean,
         }
     return DEFENSES.make(name, model=model, **knobs)
+
+
+def _inner_attack(inner: InnerAttack) -> ProjectedGradientDescent:
+    return ProjectedGradientDescent(
+        steps=inner.steps, step_size=inner.step_size, objective=inner.objective, target_mode=inner.target_mode
+    )
 
 
 def attacker_training(recipe: AttackerRecipe, target: ClusteringModel, *, seed: int, device: torch.device) -> Training:

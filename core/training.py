@@ -58,6 +58,7 @@ class Phase:
     augmentation: Augmentation | None = None
     start: Callable[[Views], None] | None = None  # called with all samples before the first epoch
     patience: int | None = None  # epochs without a lower loss after which the phase ends
+    batch_size: int | None = None  # samples a step, where it is not the training's
 
 
 def adam(
@@ -90,8 +91,9 @@ def fit(
     Raises :class:`LabError` for fewer samples than a batch and for a loss that is not a number.
     """
     n_processes = distributed.count()
-    if len(data) < batch_size * n_processes:
-        raise LabError(f"A batch of {batch_size * n_processes} needs at least as many samples, got {len(data)}.")
+    largest = n_processes * max(batch_size, *(phase.batch_size or 0 for phase in phases))
+    if len(data) < largest:
+        raise LabError(f"A batch of {largest} needs at least as many samples, got {len(data)}.")
     capture = capture and data.views[0].is_cuda and n_processes == 1
     done, fresh, spent = list(earlier), 0, 0.0
     for i, phase in enumerate(map(_shared, phases)):
@@ -104,7 +106,8 @@ def fit(
             start = time.perf_counter()
             if not losses and phase.start is not None:
                 phase.start(data.views)
-            terms = _run_epoch(phase, step, len(data), batch_size, generator, data.views[0].device)
+            size = phase.batch_size or batch_size
+            terms = _run_epoch(phase, step, len(data), size, generator, data.views[0].device)
             seconds = time.perf_counter() - start
             losses.append(sum(terms.values()))
             epoch = len(done) + 1

@@ -11,7 +11,7 @@ from core.library import Library
 from core.recipes.base import Recipe
 from core.records import CheckpointCard, TrainSpec
 from core.training_records import RecipeNumbers, TrainingPlan
-from core.workload import epochs, trial_runs, whole_runs, work
+from core.workload import epochs, steps, trial_runs, whole_runs, work
 
 TIMES_SLOWER = 2.5  # float32 than bfloat16 on a processor that has it: what README measured
 STATE = 3  # weights and Adam's two moments
@@ -42,7 +42,7 @@ def plan_training(library: Library, spec: TrainSpec, *, replace_other: bool = Fa
         checkpoint=name,
         taken=intent.free_name(library.checkpoints, overwrite=False) != spec.name,
         made=bool(made),
-        steps=epochs(intent.values) * (samples // usual.batch_size),
+        steps=steps(intent.values, samples),
         seconds=seconds,
         basis=basis,
         run_bytes=None if stored is None else _run_bytes(intent, stored[1]),

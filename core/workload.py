@@ -24,6 +24,13 @@ def epochs(recipe: Values) -> int:
     return round(_sum(recipe, adversarial=1.0))
 
 
+def steps(recipe: Values, samples: int) -> int:
+    """All steps over all seeds; a defense may take other batches than the training before it."""
+    size = int(recipe["batch_size"])
+    other = int((recipe.get("defense") or {}).get("batch_size", size))
+    return round(_sum(recipe, adversarial=(samples // other) / (samples // size)) * (samples // size))
+
+
 def work(recipe: Values) -> float:
     """All epochs over all seeds, an adversarial one counted as the several it costs."""
     return _sum(recipe, adversarial=_adversarial_epoch(recipe))

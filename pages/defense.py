@@ -1,4 +1,4 @@
-"""Defense: the same attack on an undefended model and on its two defenses, side by side on one ε scrubber."""
+"""Defense: the same attack on an undefended model and on its defenses, side by side on one ε scrubber."""
 
 from pages.ui import address, defense_view, errors, pickers, presenter, shell
 

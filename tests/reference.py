@@ -230,3 +230,10 @@ def smallest_linf_change(start: list[float], slopes: list[float], rise: float) -
         if most(high) >= rise:
             return low + (high - low) * (rise - most(low)) / (most(high) - most(low))
     return 1.0
+
+
+def distillation(student: Rows, teacher: Rows) -> float:
+    """Cross-entropy of the student against its teacher: -1/N Σ_n Σ_k t_nk log s_nk."""
+    return mean(
+        [-math.fsum(t * math.log(s) for s, t in zip(*pair, strict=True)) for pair in zip(student, teacher, strict=True)]
+    )

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "core.own_records": "core.records",
     "core.own_files": "numpy PIL core.errors core.records",
     "core.metrics": "numpy scipy sklearn core.errors core.records",
+    "core.ceiling": "numpy scipy core.errors core.records",
     "core.projection": "numpy umap core.errors core.records",
     "core.store": "numpy core.errors core.files core.runtime",
     "core.sweep_scores": "core.errors core.records core.store",
@@ -66,7 +67,8 @@ MAY_IMPORT = {
     "core.training": "torch core.capture core.distributed core.errors core.records core.types",
     "core.augmentation": "torch core.registry core.training core.types",
     # Numbers of papers: the words for their choices, the facts of data sets, nothing that runs
-    "core.recipes": "core.attacks core.losses core.models.encoders core.data.facts core.registry core.training",
+    "core.recipes": "core.attacks core.losses core.models.encoders core.data.facts core.errors core.registry "
+    "core.training",
     # From recipes to networks, and onto the disk
     "core.trainers": "torch core.attacks core.augmentation core.defenses core.models core.recipes core.training "
     "core.types",

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from core.losses.contrastive import contrastive, contrastive_all_pairs, contrastive_rows, sum_over_pairs
 from core.losses.ddc import ddc_terms
+from core.losses.distillation import distillation
 from core.losses.mitigation import attack_mitigation
 from core.losses.realism import discriminator_loss, generator_loss, norm_hinge
 from tests import reference
@@ -160,6 +161,26 @@ def test_the_attack_mitigator_is_finite_for_certain_clusters(direction):
     loss = attack_mitigation(adversarial, torch.tensor([[0.0, 1.0]]), direction=direction)
     assert loss.isfinite()
     assert torch.autograd.grad(loss, adversarial)[0].isfinite().all()
+
+
+def test_distillation_equals_the_cross_entropy_against_the_teacher():
+    student, teacher = probabilities(1), probabilities(2)
+    expected = reference.distillation(student.tolist(), teacher.tolist())
+    assert distillation(student, teacher).item() == pytest.approx(expected, **EXACT)
+
+
+def test_distillation_pulls_on_the_student_alone():
+    student, teacher = probabilities(1).requires_grad_(), probabilities(2).requires_grad_()
+    ours = torch.autograd.grad(distillation(student, teacher), [student, teacher], allow_unused=True)
+    assert ours[0].abs().sum() > 1e-3
+    assert ours[1] is None
+
+
+def test_distillation_is_finite_for_a_student_that_is_certain_and_wrong():
+    student = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    loss = distillation(student, torch.tensor([[0.0, 1.0]]))
+    assert loss.isfinite()
+    assert torch.autograd.grad(loss, student)[0].isfinite().all()
 
 
 @pytest.mark.parametrize(("kind", "name"), [("log", "paper"), ("least_squares", "released")])

@@ -13,7 +13,7 @@ from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model
 
 CLOSE = 1e-5  # sums of up to 1024 float32 products, in a different order
 TAKES_ANY_SIZE = ("sem",)  # flat pictures, no weighted mean
-WITH_CONTRAST = ("comvc", "cl_mvc", "ar_dmvc", "ar_dmvc_am")
+WITH_CONTRAST = ("comvc", "cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc")
 DDC_FAMILY = ("simvc", *WITH_CONTRAST)
 
 every_model = pytest.mark.parametrize("name", list(MODELS))

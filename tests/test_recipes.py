@@ -10,11 +10,12 @@ from core.data import DATASET_FACTS, DATASETS
 from core.defenses import DEFENSES
 from core.errors import LabError
 from core.models import MODELS
-from core.recipes import BY_PROTOCOL, RECIPES, ar_dmvc_paper, ar_dmvc_released, base, lab
+from core.recipes import BY_PROTOCOL, RECIPES, ar_dmvc_paper, ar_dmvc_released, base, lab, recipe_name
 
 TABLE_1 = ("noisy_mnist", "noisy_fashion", "patched_mnist")
 WITHOUT_STAGES = ("simvc", "comvc", "cl_mvc")
 DEFENDED = ("ar_dmvc", "ar_dmvc_am")
+OWN = "rcd_mvc"  # in the lab's protocol alone
 PROTOCOLS = ("lab", "paper", "released")
 
 every_recipe = pytest.mark.parametrize("name", list(RECIPES))
@@ -26,6 +27,7 @@ def recipe(dataset, model, protocol):
 
 def test_every_protocol_has_every_model_on_every_data_set():
     wanted = {(dataset, model, protocol) for dataset in DATASETS for model in MODELS for protocol in PROTOCOLS}
+    wanted -= {(dataset, OWN, protocol) for dataset in DATASETS for protocol in ("paper", "released")}
     made = [RECIPES.make(name) for name in RECIPES]
     assert {(r.dataset, r.model, r.protocol) for r in made} >= wanted
     assert set(BY_PROTOCOL) == set(PROTOCOLS) == set(base.PROTOCOLS)
@@ -93,7 +95,7 @@ def test_a_recipe_module_names_its_paper_and_a_command(module):
 def test_defended_models_have_a_defense_and_the_others_none():
     for name in RECIPES:
         made = RECIPES.make(name)
-        assert (made.defense is not None) == (made.model in DEFENDED), name
+        assert (made.defense is not None) == (made.model in (*DEFENDED, OWN)), name
         if made.model == "ar_dmvc":
             assert made.defense.mitigation_weight == 0, name  # γ = 0 is AR-DMVC
         if made.model == "ar_dmvc_am":
@@ -233,6 +235,30 @@ def test_the_labs_defenses_harden_at_a_growing_epsilon_up_to_the_released_one(da
     epsilons = [stage.epsilon for stage in stages]
     assert epsilons == sorted(epsilons)
     assert epsilons[-1] == 0.2
+
+
+@pytest.mark.parametrize("dataset", list(DATASETS))
+def test_the_labs_own_defense_hardens_at_a_growing_epsilon_up_to_the_data_sets(dataset):
+    stages = recipe(dataset, OWN, "lab").defense.stages
+    epsilons = [stage.epsilon for stage in stages]
+    assert epsilons == sorted(epsilons)
+    assert epsilons[-1] == DATASET_FACTS[dataset].epsilon
+    assert min(stage.epochs for stage in stages) >= 1
+
+
+@pytest.mark.parametrize("dataset", list(DATASETS))
+def test_the_labs_own_defense_has_the_teacher_that_the_papers_start_from(dataset):
+    own, other = recipe(dataset, OWN, "lab"), recipe(dataset, "ar_dmvc_am", "lab")
+    assert own.defense.warm_up_epochs == other.defense.warm_up_epochs
+    assert (own.schedule, own.batch_size, own.runs) == (other.schedule, other.batch_size, other.runs)
+    assert own.model_options == other.model_options
+
+
+@pytest.mark.parametrize("protocol", ["paper", "released"])
+def test_the_labs_own_defense_is_in_no_other_protocol(protocol):
+    assert f"noisy_digits/{OWN}.{protocol}" not in RECIPES
+    with pytest.raises(LabError, match="Use the protocol lab"):
+        recipe_name("noisy_digits", OWN, protocol)
 
 
 def test_every_protocol_gives_ar_dmvc_the_network_of_cl_mvc():

@@ -84,6 +84,23 @@ def test_every_sample_but_the_dropped_ones_is_seen_once_an_epoch(few):
     assert not torch.equal(epochs[0], epochs[1])
 
 
+def test_a_phase_may_take_batches_of_its_own(few):
+    sizes = []
+
+    def loss(point, views):
+        sizes.append(len(views[0]))
+        return distance(point, views)
+
+    phases = [make_point_phase(loss, name="first"), replace(make_point_phase(loss, name="second"), batch_size=5)]
+    run(phases, few, batch_size=12)
+    assert sizes == [12] * 2 + [5] * 4
+
+
+def test_a_phases_own_batch_needs_as_many_samples(few):
+    with pytest.raises(LabError, match="A batch of 25 needs at least as many samples, got 24"):
+        run([make_point_phase(distance), replace(make_point_phase(distance, name="second"), batch_size=25)], few)
+
+
 def test_views_of_a_sample_stay_together(few):
     partner = {tuple(a.flatten().tolist()): tuple(b.flatten().tolist()) for a, b in zip(*few.views, strict=True)}
 
@@ -241,6 +258,12 @@ def make_training(kind, *, seed=0, target=None):
         inner = replace(recipe.defense.inner, steps=2)
         stages = (Stage(epochs=1, epsilon=0.1), Stage(epochs=1, epsilon=0.2))
         changes["defense"] = replace(recipe.defense, warm_up_epochs=1, stages=stages, inner=inner)
+    elif kind == "distillation":
+        recipe = RECIPES.make("noisy_digits/rcd_mvc")
+        inner = replace(recipe.defense.inner, steps=2)
+        stages = tuple(replace(recipe.defense.stages[-1], epochs=1, epsilon=epsilon) for epsilon in (0.1, 0.2))
+        defense = replace(recipe.defense, warm_up_epochs=1, stages=stages, inner=inner, batch_size=6)
+        changes["defense"] = defense
     else:
         recipe = RECIPES.make("noisy_digits/eamc" if kind == "two updates" else "noisy_digits/cl_mvc")
         changes["schedule"] = replace(recipe.schedule, epochs=3)
@@ -255,7 +278,7 @@ def same(first, second):
 
 ENDING_WITH_KMEANS = ("multi_vae", "sem")
 every_kind = pytest.mark.parametrize(
-    "kind", ["clustering", "two updates", "augmented", "defense", "attacker", *ENDING_WITH_KMEANS]
+    "kind", ["clustering", "two updates", "augmented", "defense", "distillation", "attacker", *ENDING_WITH_KMEANS]
 )
 
 

@@ -13,7 +13,7 @@ from core.records import EpochLog, TrainSpec
 from core.run_reader import read_run
 from core.store import ResultStore
 from core.trainers import attacker_training, model_training
-from core.workload import epochs, progress, trial_runs, whole_runs, work
+from core.workload import epochs, progress, steps, trial_runs, whole_runs, work
 
 TINY = TrainSpec(dataset="patched_digits", model="simvc", samples=100, epochs=2, runs=1)
 MODEL = TrainSpec(dataset="noisy_digits", model="cl_mvc")
@@ -72,6 +72,12 @@ def test_an_adversarial_epoch_counts_for_what_it_costs(lab):
     assert epochs(values) == 10 * 12 + 12 + 68
     assert work(values) == 10 * 12 + 12 + 68 * 7
     assert work(recipe(lab, dataset="noisy_digits", model="cl_mvc")) == 200
+
+
+def test_steps_are_counted_in_the_batches_they_take(lab):
+    values = recipe(lab, dataset="noisy_digits", model="rcd_mvc")  # 12 epochs in batches of 100, 60 in batches of 50
+    assert steps(values, 898) == (10 * 12 + 12) * 8 + 60 * 17
+    assert steps(recipe(lab, dataset="noisy_digits", model="ar_dmvc_am"), 898) == (10 * 12 + 12 + 68) * 8
 
 
 def test_progress_goes_from_seed_to_seed_though_one_ends_early():

@@ -1,6 +1,7 @@
 """What each command of ``python -m core`` does and prints."""
 
 from core.commands.attacks import attack, evaluate, sweep
+from core.commands.ceiling import ceiling
 from core.commands.checkpoints import list_everything, maps, train
 from core.commands.reports import bench, doctor, findings, tables
 from core.commands.results import results
@@ -9,6 +10,7 @@ from core.commands.theorem import theorem
 __all__ = [
     "attack",
     "bench",
+    "ceiling",
     "doctor",
     "evaluate",
     "findings",

@@ -10,11 +10,12 @@ from core.figures import robustness, stage, theme, words
 from core.figures.buffer import Arrays, join
 from core.records import Integers, MapRecord, SweepReport, SweepScores, SweepSpec
 
-MODELS = ("cl_mvc", "ar_dmvc", "ar_dmvc_am")  # the columns, from left to right
+MODELS = ("cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc")  # the columns, from left to right
 KINDS = {
     "cl_mvc": "undefended",
     "ar_dmvc": "adversarial training",
     "ar_dmvc_am": "adversarial training with attack mitigation",
+    "rcd_mvc": "robust cluster distillation, this lab's own",
 }
 MOST_SHOWN, LEAST_SHOWN = 15, 3  # samples in a column's pictures
 PICTURE_BYTES = 900_000  # of a column's pictures

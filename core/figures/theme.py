@@ -47,14 +47,20 @@ RUNS = (
 )
 
 
-# The undefended model and its two defenses, wherever they stand side by side: ink, olive, bluish green. With any colour
-# vision each pair is at least 22 apart (CIE76), and dash and marker differ too.
-MODELS_LIGHT = {"cl_mvc": "#1F2937", "ar_dmvc": "#6B7000", "ar_dmvc_am": ROLES_LIGHT["defended"]}
-MODELS_DARK = {"cl_mvc": "#E5E7EB", "ar_dmvc": "#C9C23A", "ar_dmvc_am": ROLES_DARK["defended"]}
+# The undefended model and its defenses, wherever they stand side by side: ink, olive, bluish green, violet. With any
+# colour vision each pair is at least 22 apart (CIE76), and dash and marker differ too.
+MODELS_LIGHT = {
+    "cl_mvc": "#1F2937",
+    "ar_dmvc": "#6B7000",
+    "ar_dmvc_am": ROLES_LIGHT["defended"],
+    "rcd_mvc": "#9333EA",
+}
+MODELS_DARK = {"cl_mvc": "#E5E7EB", "ar_dmvc": "#C9C23A", "ar_dmvc_am": ROLES_DARK["defended"], "rcd_mvc": "#B07CFF"}
 MODEL_SIGNS = {  # marker, and dash as SVG writes it
     "cl_mvc": ("●", ""),
     "ar_dmvc": ("◆", "9 4"),
     "ar_dmvc_am": ("▲", "12 3 3 3"),
+    "rcd_mvc": ("■", "3 3"),
 }
 
 

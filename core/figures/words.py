@@ -44,6 +44,7 @@ MODEL_NAMES = {
     "cl_mvc": "CL-MVC",
     "ar_dmvc": "AR-DMVC",
     "ar_dmvc_am": "AR-DMVC-AM",
+    "rcd_mvc": "RCD-MVC",
 }
 GRADIENT_ATTACKS = ("fgsm", "pgd")  # that ascend a chosen objective
 STEPPING_ATTACKS = ("pgd", "ensemble")  # whose number of steps is chosen

@@ -23,5 +23,6 @@ MODELS: Registry[ClusteringModel] = Registry(
         "cl_mvc": CoMVC,  # the released configurations of AR-DMVC instantiate CoMVC
         "ar_dmvc": CoMVC,  # CL-MVC hardened by adversarial training: see core/defenses
         "ar_dmvc_am": CoMVC,
+        "rcd_mvc": CoMVC,  # ours, beside the paper's two
     },
 )

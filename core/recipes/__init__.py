@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from core.errors import LabError
 from core.recipes import ar_dmvc_paper, ar_dmvc_released, lab
 from core.recipes.base import Recipe
 from core.registry import Registry
@@ -17,10 +18,13 @@ MODELS = (  # as in Table 1 of AR-DMVC
     *("eamc", "simvc", "comvc", "multi_vae", "aecoddc", "infoddc", "sem"),
     *("cl_mvc", "ar_dmvc", "ar_dmvc_am"),
 )
+OURS = ("rcd_mvc",)  # this lab's own, which no other protocol knows
 
 
 def recipe_name(dataset: str, model: str, protocol: str) -> str:
-    """The name of a recipe in RECIPES."""
+    """The name of a recipe in RECIPES. Raises :class:`LabError` for our own model under another's protocol."""
+    if model in OURS and protocol != "lab":
+        raise LabError(f"{model} is this lab's own: no paper and no released code has it. Use the protocol lab.")
     return f"{dataset}/{model}" if protocol == "lab" else f"{dataset}/{model}.{protocol}"
 
 
@@ -34,6 +38,6 @@ RECIPES: Registry[Recipe] = Registry(
         recipe_name(dataset, model, protocol): partial(_make, BY_PROTOCOL[protocol], dataset, model)
         for protocol in BY_PROTOCOL
         for dataset in DATASETS
-        for model in MODELS
+        for model in (*MODELS, *(OURS if protocol == "lab" else ()))
     },
 )

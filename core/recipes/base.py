@@ -49,6 +49,28 @@ class AdversarialTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistillationStage:
+    """Some epochs of robust distillation at one ε, with an optimiser of their own."""
+
+    epochs: int
+    epsilon: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustDistillation:
+    """How RCD-MVC is trained."""
+
+    warm_up_epochs: int  # epochs of the clean loss alone, which make the teacher
+    stages: tuple[DistillationStage, ...]  # one after the other
+    batch_size: int  # in the stages; the teacher's is the recipe's
+    inner: InnerAttack
+    adversarial_weight: float  # of attacked samples; clean ones have 1
+    decay: float  # of the moving average of the weights, a step
+    augmentation: str  # of what the student sees, a name in AUGMENTATIONS
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttackerRecipe:
     """How a GAN attacker is trained against its target (Algorithm 1)."""
 
@@ -84,5 +106,5 @@ class Recipe:
     runs: int  # seeds seed, seed + 1, …; the lowest final loss is kept, for a defense after the warm-up already
     precision: Precision  # of the convolutions in training; a checkpoint is always used in float32
     augmentation: str  # a name in AUGMENTATIONS
-    defense: AdversarialTraining | None
+    defense: AdversarialTraining | RobustDistillation | None
     attacker: AttackerRecipe

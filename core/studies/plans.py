@@ -17,7 +17,7 @@ from core.studies.records import Change, TransferSpec, TrialSpec
 Scale = Literal["full", "small"]
 
 SCALES: tuple[Scale, ...] = ("full", "small")
-DEFENSES = ("ar_dmvc", "ar_dmvc_am")
+DEFENSES = ("ar_dmvc", "ar_dmvc_am")  # the paper's
 SEEDS = {"released": (0, 1, 2), "lab": (1, 2), "paper": (0,)}  # the lab's seed 0 is the checkpoint itself
 WEIGHTS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # λ and γ of Figures 4 and 6-8
 COARSE = (1e-3, 1e-1, 1e1, 1e3)  # of them, first
@@ -29,7 +29,8 @@ SMALL_EPOCHS, SMALL_DEFENSE_EPOCHS, SMALL_ATTACKER_EPOCHS = 10, 5, 4
 SMALL_EMBEDDED_DEFENSE_EPOCHS = 15  # of the last stage
 SMALL_SCORED = 256
 SAMPLES = 256  # of a sweep, as on the pages that attack
-COMPARED = ("cl_mvc", *DEFENSES)  # undefended, and its defenses: under every attack
+OWN = "rcd_mvc"  # this lab's own defense: in the lab's protocol alone
+COMPARED = ("cl_mvc", *DEFENSES, OWN)  # undefended, and its defenses: under every attack
 ENSEMBLE_STEPS = (FULL_STEPS, 10)  # the standard's, and a tenth of it
 QUICK_STATES = ("noise", "pgd_assignment", "gan")
 
@@ -98,7 +99,7 @@ def sized(spec: TrialSpec, scale: Scale) -> TrialSpec:
     """A trial of the recipe's size, or of one that a processor does in minutes."""
     if scale == "full":
         return spec
-    train, is_defense = replace(spec.train, runs=1, precision="bfloat16"), spec.train.model in DEFENSES
+    train, is_defense = replace(spec.train, runs=1, precision="bfloat16"), spec.train.model in (*DEFENSES, OWN)
     if DATASET_FACTS[train.dataset].origin == "embedded":
         train = replace(train, epochs=SMALL_EMBEDDED_DEFENSE_EPOCHS if is_defense else None)
         return replace(spec, train=train, scored_samples=SMALL_SCORED)
@@ -182,7 +183,8 @@ def plan(datasets: Sequence[str], models: Sequence[str], scale: Scale) -> list[T
 
 def _in_order(datasets: Sequence[str], models: Sequence[str]) -> Iterator[TrialSpec]:
     def repeats(protocol: str, seeds: Sequence[int]) -> Iterator[TrialSpec]:
-        return (table_1(dataset, model, protocol, seed) for seed in seeds for dataset in datasets for model in models)
+        known = [model for model in models if protocol == "lab" or model != OWN]
+        return (table_1(dataset, model, protocol, seed) for seed in seeds for dataset in datasets for model in known)
 
     yield from repeats("released", SEEDS["released"][:1])
     yield from (table_2(row, model) for row in table_2_rows() if row.scored_on[0] in datasets for model in DEFENSES)

@@ -29,7 +29,7 @@ from core.files import write_atomically
 from core.frames import encode, make_frame, make_subject, scores_under
 from core.library import Library
 from core.models.base import ClusteringModel
-from core.recipes.base import AttackerRecipe, Recipe
+from core.recipes.base import AdversarialTraining, AttackerRecipe, Recipe
 from core.records import AttackScores, EpochLog, Frame, Scores, Subject, digest
 from core.runs import RunFolder
 from core.runtime import commit
@@ -80,7 +80,7 @@ def changed(recipe: Recipe, change: Change) -> Recipe:
     """The recipe but for a change. Raises :class:`LabError` where there is nothing to change."""
     defense = recipe.defense
     values = _wished(change, "adversarial_weight", "mitigation_weight")
-    if defense is None:
+    if not isinstance(defense, AdversarialTraining):
         if values or change.inner_epsilon is not None:
             raise LabError(f"{recipe.model} has no adversarial training whose numbers could be changed.")
         return recipe

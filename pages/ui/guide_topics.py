@@ -97,8 +97,15 @@ IDEAS = {
     "defense": Topic(
         "The defense",
         (
-            _see("defense", "All three models under the GAN", 0.2),
+            _see("defense", "All models under the GAN", 0.2),
             _see("attack", "AR-DMVC-AM alone", 0.2, model="ar_dmvc_am"),
+        ),
+    ),
+    "distillation": Topic(
+        "A defense of our own",
+        (
+            _see("defense", "All of them under PGD on the assignment", 0.2, attack="pgd", goal="assignment", n=64),
+            _see("attack", "RCD-MVC alone", 0.3, "rcd_mvc", "pgd", goal="assignment", n=64),
         ),
     ),
     "theorem": Topic(
@@ -113,7 +120,7 @@ IDEAS = {
         (
             _see("attack", "AR-DMVC meets the assignment attack", 0.2, "ar_dmvc", "pgd", goal="assignment", n=64),
             _see("attack", "AR-DMVC-AM beyond its ε", 0.3, "ar_dmvc_am", "pgd", goal="assignment", n=64),
-            _see("defense", "All three, side by side", 0.2, attack="pgd", goal="assignment", n=64),
+            _see("defense", "All of them, side by side", 0.2, attack="pgd", goal="assignment", n=64),
         ),
     ),
     "maps": Topic(

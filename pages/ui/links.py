@@ -32,7 +32,7 @@ PAGES = {
         "Lab",
         "Defense",
         ":material/shield:",
-        "The same attack on an undefended and on two defended models, side by side.",
+        "The same attack on an undefended and on the defended models, side by side.",
         ("data",),
     ),
     "steps": PageFacts(

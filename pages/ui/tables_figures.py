@@ -4,7 +4,6 @@ import streamlit as st
 
 from core.figures import matrices, table_words, words
 from core.table_records import AFTER, Cell, Column, ResultTable
-from core.tables import MODELS
 from pages.ui import address, cache, errors, jobs_bar, tables_evidence, tables_view
 
 USUAL = "noisy_mnist"  # the paper's
@@ -61,7 +60,7 @@ def _show(protocol: str, dataset: str, was_busy: bool) -> None:
                     args=waiting,
                 )
         with st.container(horizontal=True, gap="large"):
-            for model in MODELS:
+            for model in table.rows:
                 with st.container(width=WIDTH):
                     _model(model, column, table.cells[model, column.key])
 
