@@ -105,7 +105,7 @@ class FakeLab:
         return replace(card(f"{model}.gan"), kind="attacker", target_sha256=DIGEST)
 
     def cards(self) -> tuple[CheckpointCard, ...]:
-        models = (card("cl_mvc"), card("ar_dmvc"), card("ar_dmvc_am"), card("simvc.released"))
+        models = (card("cl_mvc"), card("ar_dmvc"), card("ar_dmvc_am"), card("rcd_mvc"), card("simvc.released"))
         return (*models, card("cl_mvc", "noisy_fashion"), card("cl_mvc", "synthetic_people"))
 
     def problems(self) -> tuple[str, ...]:
