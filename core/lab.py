@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from core import confusions, lessons, sweep_scores, theorem, traces
+from core import confusions, latent, latent_results, lessons, sweep_scores, theorem, traces
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Attack, Budget, Norm, TargetMode
 from core.checkpoint_training import train_checkpoint
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
 from core.frames import attack_in_chunks, clean_scores, draw_order, encode, make_frame, make_subject
+from core.latent_results import LatentResult
+from core.latent_tables import LatentSources, Line
 from core.library import Library
 from core.metrics import match
 from core.models.base import ClusteringModel
@@ -88,7 +90,7 @@ class Lab:
         return str(self.library.device)
 
     def cards(self, kind: str = "model") -> tuple[CheckpointCard, ...]:
-        """Every readable checkpoint of a kind, "model" or "attacker"; the others are named by :meth:`problems`."""
+        """Every readable checkpoint of a kind in its card; those that cannot be read are named by :meth:`problems`."""
         return self.library.cards(kind)
 
     def problems(self) -> tuple[str, ...]:
@@ -116,6 +118,24 @@ class Lab:
     def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
         """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""
         return self.library.attacker(self.library.card(dataset, model))
+
+    def latent_attacker(self, dataset: str, model: str, attack: str = "latent") -> CheckpointCard | None:
+        """The card of the networks behind an attack of core.latent.ATTACKS on a checkpoint, None without them."""
+        return latent.attacker(self.library, self.library.card(dataset, model), attack)
+
+    def latent_result(self, spec: SweepSpec, *, ship: bool = False) -> LatentResult:
+        """The numbers of a latent attack at its attacker's own γ: at once where they are kept, else measured."""
+        card = self.library.card(spec.attack.dataset, spec.attack.model)
+        return latent.result(self.library, self._store, card, spec, lambda: [*self.sweep(spec)][-1], ship=ship)
+
+    def latent_datasets(self) -> tuple[str, ...]:
+        """The data sets on which a model's latent can be attacked."""
+        return tuple(dict.fromkeys(card.dataset for card in self.cards("latent")))
+
+    def latent_lines(self, dataset: str) -> tuple[Line, ...]:
+        """The rows of ALRDC's tables on a data set, from cards and kept results. Runs nothing."""
+        stored = partial(latent_results.load, self._store)
+        return LatentSources(models=self.cards(), attackers=self.cards("latent"), stored=stored).lines(dataset)
 
     def evaluate(self, dataset: str, model: str) -> dict[str, Scores]:
         """The clean scores of a checkpoint on all of the training part ("train") and the held-out part ("held_out")."""
@@ -151,6 +171,9 @@ class Lab:
     def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
         """One attack along ε: the clean frame at once, then a report after every step, with a frame more per ε."""
         attack_spec = spec.attack
+        if attack_spec.norm == "gamma" or attack_spec.attack in latent.ATTACKS:
+            yield from latent.sweep(self.library, spec, self._samples(attack_spec))
+            return
         mode = _target_mode(attack_spec)
         card = self.library.card(attack_spec.dataset, attack_spec.model)
         attack = self._make_attack(attack_spec)
@@ -305,7 +328,11 @@ class Lab:
         return scores
 
     def _attacker_digest(self, spec: SweepSpec, card: CheckpointCard) -> str | None:
-        attacker = self.library.attacker(card) if spec.attack.attack == "gan" else None
+        attacker = None
+        if spec.attack.attack == "gan":
+            attacker = self.library.attacker(card)
+        elif spec.attack.attack in latent.ATTACKS:
+            attacker = latent.attacker(self.library, card, spec.attack.attack)
         return None if attacker is None else attacker.sha256
 
     def _make_attack(self, spec: AttackSpec) -> Attack:

@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "app": "streamlit pages",
     "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
     "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
-    "core.figures core.errors core.jobs core.tables core.processes core.training_records",
+    "core.figures core.errors core.jobs core.tables core.processes core.training_records core.latent_results "
+    "core.latent_tables core.published_alrdc",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
@@ -43,6 +44,8 @@ MAY_IMPORT = {
     "core.types",
     "core.confusions": "numpy core.errors core.metrics core.records core.store",
     "core.figures": "numpy plotly PIL core.errors core.records core.trace_records core.tables core.training_records",
+    "core.figures.stage": "numpy core.figures core.latent_results core.records",
+    "core.figures.latent": "numpy PIL core.figures core.latent_tables core.published_alrdc core.records",
     "core.figures.table_words": "core.figures core.published core.records core.tables",
     "core.figures.probe": "numpy core.figures core.own_records core.records",
     # Tensors: no reports
@@ -77,25 +80,33 @@ MAY_IMPORT = {
     "core.frames": "numpy torch core.attacks core.errors core.metrics core.models.base core.records core.types",
     "core.library": "torch core.attacks core.checkpoints core.data core.errors core.models core.records core.registry "
     "core.types",
+    "core.latent": "torch core.attacks.latent core.errors core.frames core.latent_results core.library "
+    "core.models.base core.records core.store core.types",
+    "core.latent_results": "numpy core.errors core.metrics core.records core.store",
+    "core.latent_tables": "core.latent_results core.records",
+    "core.published_alrdc": "",
+    "core.training_intents": "core.checkpoints core.data core.errors core.library core.models core.recipes "
+    "core.records core.registry",
     "core.checkpoint_training": "torch core",
-    "core.training_plans": "core.checkpoint_training core.checkpoints core.data core.errors core.library "
+    "core.training_plans": "core.training_intents core.checkpoints core.data core.errors core.library "
     "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
     "core.bench": "torch core",
     # The command line: asks the lab, prints
     "core.doctor": "torch core",
-    "core.matrix": "torch core.errors core.lab core.models core.records",
+    "core.matrix": "torch core.errors core.lab core.recipes core.records",
     "core.published": "",
     "core.tables": "core.data.facts core.errors core.published core.records",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.table_text core.lab core.matrix core.models core.runtime core.tables "
-    "core.records",
+    "core.figures.table_text core.lab core.latent_tables core.matrix core.models core.published_alrdc core.runtime "
+    "core.tables core.records",
     "core.__main__": "core.commands core.errors core.recipes.base",
 }
 
 KNOW_BOTH = {
     "core.lab",
     "core.frames",
+    "core.latent",
     "core.probe",
     "core.traces",
     "core.library",

@@ -11,7 +11,6 @@ from packaging.utils import canonicalize_name
 
 from core.__main__ import parser
 from core.attacks import ATTACKS
-from core.checkpoint_training import attacker_recipe, model_recipe
 from core.checkpoints import find_cards, load_weights, reference
 from core.commands.checkpoints import train_spec
 from core.data import DATASET_FACTS, DATASETS
@@ -22,6 +21,7 @@ from core.models import MODELS
 from core.recipes import BY_PROTOCOL, ar_dmvc_paper, ar_dmvc_released, lab
 from core.records import TrainSpec
 from core.runtime import PROJECT
+from core.training_intents import attacker_recipe, model_recipe
 from tests.test_architecture import SOURCES, STANDARD, imports
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")

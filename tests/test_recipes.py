@@ -10,7 +10,21 @@ from core.data import DATASET_FACTS, DATASETS
 from core.defenses import DEFENSES
 from core.errors import LabError
 from core.models import MODELS
-from core.recipes import BY_PROTOCOL, RECIPES, ar_dmvc_paper, ar_dmvc_released, base, lab
+from core.recipes import (
+    ALRDC,
+    AR_DMVC,
+    BY_PROTOCOL,
+    PAPERS,
+    RECIPES,
+    alrdc,
+    ar_dmvc_paper,
+    ar_dmvc_released,
+    base,
+    datasets_of,
+    lab,
+    models_of,
+)
+from core.recipes.base import AdversarialTraining, AttackerRecipe, LatentDefense
 
 TABLE_1 = ("noisy_mnist", "noisy_fashion", "patched_mnist")
 WITHOUT_STAGES = ("simvc", "comvc", "cl_mvc")
@@ -24,11 +38,28 @@ def recipe(dataset, model, protocol):
     return RECIPES.make(f"{dataset}/{model}" + ("" if protocol == "lab" else f".{protocol}"))
 
 
-def test_every_protocol_has_every_model_on_every_data_set():
-    wanted = {(dataset, model, protocol) for dataset in DATASETS for model in MODELS for protocol in PROTOCOLS}
+def test_every_protocol_has_every_model_of_a_paper_on_every_data_set_of_it():
+    wanted = {
+        (dataset, model, protocol)
+        for paper in PAPERS
+        for dataset in paper.datasets
+        for model in paper.models
+        for protocol in PROTOCOLS
+    }
     made = [RECIPES.make(name) for name in RECIPES]
-    assert {(r.dataset, r.model, r.protocol) for r in made} >= wanted
+    assert {(r.dataset, r.model, r.protocol) for r in made} == wanted
+    assert all(set(paper.protocols) == set(PROTOCOLS) for paper in PAPERS)
     assert set(BY_PROTOCOL) == set(PROTOCOLS) == set(base.PROTOCOLS)
+
+
+def test_every_model_and_every_data_set_belongs_to_a_paper():
+    assert {model for paper in PAPERS for model in paper.models} == set(MODELS)
+    assert {dataset for paper in PAPERS for dataset in paper.datasets} == set(DATASETS)
+    for paper in PAPERS:
+        shapes = {len(DATASET_FACTS[dataset].view_shapes) == 1 for dataset in paper.datasets}
+        assert shapes == {paper is ALRDC}  # one view is ALRDC's case
+    assert models_of("digits") == alrdc.MODELS
+    assert datasets_of("cl_mvc") == AR_DMVC.datasets
 
 
 @every_recipe
@@ -50,17 +81,25 @@ def test_a_recipe_names_things_that_are_there(name):
     )
     if made.defense is not None:
         assert made.model in DEFENSES
+    if isinstance(made.defense, AdversarialTraining):
         assert made.defense.inner.objective in OBJECTIVES
+    if isinstance(made.defense, LatentDefense):
+        assert f"{made.dataset}/{made.defense.base}" in RECIPES
+        assert made.defense.gamma in made.attacker.gammas
 
 
 @every_recipe
 def test_a_recipes_numbers_are_possible(name):
     made = RECIPES.make(name)
-    budgets = [made.attacker.epsilon, *(stage.epsilon for stage in (made.defense.stages if made.defense else ()))]
-    for epsilon in budgets:
+    stages = made.defense.stages if isinstance(made.defense, AdversarialTraining) else ()
+    budgets = [made.attacker.epsilon] if isinstance(made.attacker, AttackerRecipe) else []
+    for epsilon in [*budgets, *(stage.epsilon for stage in stages)]:
         assert 0 < Budget(epsilon=epsilon).epsilon <= 1
     assert min(made.batch_size, made.runs, made.schedule.epochs, made.attacker.epochs, made.attacker.batch_size) >= 1
-    assert 0 < made.attacker.late_learning_rate <= made.attacker.learning_rate < 1
+    late = made.attacker.learning_rate
+    if isinstance(made.attacker, AttackerRecipe):
+        late = made.attacker.late_learning_rate
+    assert 0 < late <= made.attacker.learning_rate < 1
     assert made.schedule.clip_norm is None or made.schedule.clip_norm > 0
     assert made.schedule.patience is None or made.schedule.patience > 0
     assert min(made.schedule.rounds, made.schedule.pretraining_epochs + 1) >= 1
@@ -83,10 +122,10 @@ def test_a_recipe_says_every_number_itself():
             cls()
 
 
-@pytest.mark.parametrize("module", [ar_dmvc_paper, ar_dmvc_released, lab], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [ar_dmvc_paper, ar_dmvc_released, lab, alrdc], ids=lambda module: module.__name__)
 def test_a_recipe_module_names_its_paper_and_a_command(module):
-    assert "ICML 2024" in module.__doc__ or "CVPR" in module.__doc__
-    assert "Huang et al." in module.__doc__
+    papers = ("Yang et al.", "NeurIPS 2020") if module is alrdc else ("Huang et al.", "ICML 2024")
+    assert all(word in module.__doc__ for word in papers)
     assert "python -m core train" in module.__doc__
 
 
@@ -219,7 +258,7 @@ def test_the_printed_baselines_follow_their_own_papers(dataset):
     assert "reference_pairs" not in info.model_options
 
 
-@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("dataset", AR_DMVC.datasets)
 def test_the_labs_attacker_is_scored_on_samples_it_never_saw(dataset):
     made = recipe(dataset, "cl_mvc", "lab").attacker
     assert (made.trained_on, made.target_mode) == ("train", "eval")
@@ -227,7 +266,7 @@ def test_the_labs_attacker_is_scored_on_samples_it_never_saw(dataset):
     assert made.weight_std < 0.1  # N(0, 1) saturates the tanh before any training
 
 
-@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("dataset", AR_DMVC.datasets)
 def test_the_labs_defenses_harden_at_a_growing_epsilon_up_to_the_released_one(dataset):
     stages = recipe(dataset, "ar_dmvc_am", "lab").defense.stages
     epsilons = [stage.epsilon for stage in stages]

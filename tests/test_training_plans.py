@@ -5,7 +5,6 @@ import fake_lab
 import pytest
 import torch
 
-from core.checkpoint_training import intend
 from core.errors import LabError
 from core.lab import Lab
 from core.models import MODELS
@@ -13,6 +12,7 @@ from core.records import EpochLog, TrainSpec
 from core.run_reader import read_run
 from core.store import ResultStore
 from core.trainers import attacker_training, model_training
+from core.training_intents import intend
 from core.workload import epochs, progress, trial_runs, whole_runs, work
 
 TINY = TrainSpec(dataset="patched_digits", model="simvc", samples=100, epochs=2, runs=1)

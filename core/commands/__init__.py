@@ -2,6 +2,7 @@
 
 from core.commands.attacks import attack, evaluate, sweep
 from core.commands.checkpoints import list_everything, maps, train
+from core.commands.latent import latent
 from core.commands.reports import bench, doctor, tables
 from core.commands.results import results
 from core.commands.theorem import theorem
@@ -11,6 +12,7 @@ __all__ = [
     "bench",
     "doctor",
     "evaluate",
+    "latent",
     "list_everything",
     "maps",
     "results",

@@ -7,7 +7,7 @@ What the paper does not say is the released code's, from ``ar_dmvc_released``; e
 from dataclasses import replace
 
 from core.recipes import ar_dmvc_released
-from core.recipes.base import AttackerRecipe, Recipe, Stage
+from core.recipes.base import AdversarialTraining, AttackerRecipe, Recipe, Stage
 
 DEFENSE_EPOCHS = 30  # section 5
 
@@ -49,7 +49,7 @@ def recipe(dataset: str, model: str) -> Recipe:
     if model in OURS:
         options |= {"contrastive_weight": 1.0, "adaptive": False}  # Eq. 8
     defense = released.defense
-    if defense is not None:
+    if isinstance(defense, AdversarialTraining):
         defense = replace(
             defense,
             # section 5: ε is the data set's own
