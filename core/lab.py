@@ -27,6 +27,7 @@ from core.models.base import ClusteringModel
 from core.own_records import ProbeReport, Reference
 from core.probe import make_reference, probe
 from core.projection import Projection, fit_pca, fit_umap, umap_projection
+from core.recipes import models_of
 from core.records import (
     AttackReport,
     AttackScores,
@@ -105,6 +106,10 @@ class Lab:
     def dataset_titles(self) -> dict[str, str]:
         """Every data set there is, with a checkpoint or without: name to title."""
         return {name: DATASET_FACTS[name].title for name in DATASETS}
+
+    def models(self, dataset: str) -> tuple[str, ...]:
+        """The models that can be trained on a data set."""
+        return models_of(dataset)
 
     def attacks(self, dataset: str, model: str) -> tuple[str, ...]:
         """The attacks that can run on a checkpoint: all of them, ``gan`` only with an attacker trained for it."""

@@ -18,7 +18,7 @@ from core.defenses import DEFENSES
 from core.lab import Lab
 from core.matrix import missing
 from core.models import MODELS
-from core.recipes import BY_PROTOCOL, ar_dmvc_paper, ar_dmvc_released, lab
+from core.recipes import BY_PROTOCOL, alrdc, ar_dmvc_paper, ar_dmvc_released, lab
 from core.records import TrainSpec
 from core.runtime import PROJECT
 from core.training_intents import attacker_recipe, model_recipe
@@ -52,7 +52,7 @@ def commands():
     """Every ``python -m core …`` that a document, a recipe or a card tells the reader to run."""
     told = {f"card {card.dataset}/{card.name}": [card.command] for card in CARDS}
     places = {name: text(name) for name in DOCUMENTS if (PROJECT / name).is_file()}
-    places |= {module.__name__: module.__doc__ for module in (ar_dmvc_paper, ar_dmvc_released, lab)}
+    places |= {module.__name__: module.__doc__ for module in (ar_dmvc_paper, ar_dmvc_released, lab, alrdc)}
     for place, words in places.items():
         told[place] = re.findall(r"python -m core [^`\n#|…]*", words)
     return [(place, command.strip()) for place, found in told.items() for command in found]
@@ -171,7 +171,11 @@ def test_a_shipped_checkpoint_fits_its_network(card):
         assert not any(parameter.requires_grad for parameter in model.parameters())
     else:
         (target,) = [other for other in CARDS if other.sha256 == card.target_sha256]
-        assert len(library.generators(target)) == len(card.view_shapes)
+        if card.kind == "latent":
+            assert library.networks(card).gammas == tuple(card.recipe["gammas"])
+            assert library.latent_attacker(target) == card
+        else:
+            assert len(library.generators(target)) == len(card.view_shapes)
 
 
 @every_card

@@ -24,7 +24,7 @@ from core.recipes import (
     lab,
     models_of,
 )
-from core.recipes.base import AdversarialTraining, AttackerRecipe, LatentDefense
+from core.recipes.base import AdversarialTraining, AttackerRecipe, LatentAttackerRecipe, LatentDefense
 
 TABLE_1 = ("noisy_mnist", "noisy_fashion", "patched_mnist")
 WITHOUT_STAGES = ("simvc", "comvc", "cl_mvc")
@@ -132,7 +132,8 @@ def test_a_recipe_module_names_its_paper_and_a_command(module):
 def test_defended_models_have_a_defense_and_the_others_none():
     for name in RECIPES:
         made = RECIPES.make(name)
-        assert (made.defense is not None) == (made.model in DEFENDED), name
+        assert (made.defense is not None) == (made.model in (*DEFENDED, *alrdc.HARDENED)), name
+        assert isinstance(made.attacker, LatentAttackerRecipe) == (made.model in alrdc.MODELS), name
         if made.model == "ar_dmvc":
             assert made.defense.mitigation_weight == 0, name  # γ = 0 is AR-DMVC
         if made.model == "ar_dmvc_am":

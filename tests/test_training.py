@@ -7,8 +7,8 @@ from torch import nn
 from core.augmentation import AUGMENTATIONS
 from core.errors import LabError
 from core.models import MODELS
-from core.recipes import RECIPES
-from core.recipes.base import Stage
+from core.recipes import RECIPES, datasets_of, recipe_name
+from core.recipes.base import AdversarialTraining, Stage
 from core.runs import RunFolder
 from core.trainers import attacker_training, model_training
 from core.training import Phase, Update, fit, restore, snapshot
@@ -341,11 +341,12 @@ def test_every_protocol_trains_an_attacker(protocol, trained, few):
 @pytest.mark.parametrize("protocol", ["lab", "paper", "released"])
 @pytest.mark.parametrize("model", list(MODELS))
 def test_every_protocol_trains_every_model(model, protocol, few):
-    recipe = RECIPES.make(f"noisy_digits/{model}" + ("" if protocol == "lab" else f".{protocol}"))
+    dataset = datasets_of(model)[0]
+    recipe = RECIPES.make(recipe_name(dataset, model, protocol))
     pretraining = min(recipe.schedule.pretraining_epochs, 1)
     schedule = replace(recipe.schedule, epochs=1, pretraining_epochs=pretraining)
     changes = {"schedule": schedule, "batch_size": 12}
-    if recipe.defense is not None:
+    if isinstance(recipe.defense, AdversarialTraining):
         changes["defense"] = replace(
             recipe.defense,
             warm_up_epochs=min(recipe.defense.warm_up_epochs, 1),

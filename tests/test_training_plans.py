@@ -5,14 +5,16 @@ import fake_lab
 import pytest
 import torch
 
+from core.data import DATASET_FACTS
 from core.errors import LabError
 from core.lab import Lab
 from core.models import MODELS
+from core.recipes.alrdc import MODELS as LATENT_MODELS
 from core.records import EpochLog, TrainSpec
 from core.run_reader import read_run
 from core.store import ResultStore
 from core.trainers import attacker_training, model_training
-from core.training_intents import intend
+from core.training_intents import Intent, intend, model_recipe
 from core.workload import epochs, progress, trial_runs, whole_runs, work
 
 TINY = TrainSpec(dataset="patched_digits", model="simvc", samples=100, epochs=2, runs=1)
@@ -51,12 +53,15 @@ def log(phase="clustering", epoch=1, of=4, run=1, runs=1):
 @pytest.mark.parametrize("protocol", ["lab", "released"])
 @pytest.mark.parametrize("model", MODELS)
 def test_the_epochs_of_a_plan_are_those_that_are_trained(lab, model, protocol):
-    intent = intend(lab.library, TrainSpec(dataset="patched_digits", model=model, protocol=protocol))
+    spec = TrainSpec(dataset="digits" if model in LATENT_MODELS else "patched_digits", model=model, protocol=protocol)
+    recipe = model_recipe(spec)
+    intent = Intent(spec, recipe, model, recipe.runs, None)
     device = torch.device("cpu")
-    training = model_training(intent.recipe, ((1, 28, 28),) * 3, 3, seed=0, device=device)
+    shapes = DATASET_FACTS[spec.dataset].view_shapes
+    training = model_training(intent.recipe, shapes, 3, seed=0, device=device)
     each = [phase.epochs for phase in training.phases]
     trials, whole = trial_runs(intent.values), whole_runs(intent.values)
-    assert (trials > 0) == (protocol == "lab" and intent.values["defense"] is not None)
+    assert (trials > 0) == (protocol == "lab" and model in ("ar_dmvc", "ar_dmvc_am"))
     assert epochs(intent.values) == trials * each[0] + whole * sum(each)
 
 

@@ -24,8 +24,8 @@ UNTESTED = ":gray-badge[not testable here]"
 ZOOM, GAP, CAPTION, NAME = 3, 6, 150, 18  # pixels
 INK, PAPER, RED = (17, 17, 17), (255, 255, 255), (176, 58, 21)
 HEADS = (
-    *("ACC", "ACC*", "ACC* frozen", "NMI", "NMI*", "D %", "D per sample"),
-    *("moved", "moved at random", "picture change", "autoencoder's error"),
+    *("ACC", "ACC*", "frozen", "NMI", "NMI*", "D %", "D each"),
+    *("moved", "at random", "change", "error"),
 )
 
 
@@ -73,15 +73,16 @@ def _bytes(picture: Any) -> Any:
 
 
 def rows(lines: Sequence[Line]) -> list[dict[str, str]]:
-    """The rows of the tables as text, by heading; what is missing says which command makes it."""
-    return [_row(line) for line in lines]
+    """The rows of the tables as text, by heading; where one is missing, a last column says which command makes it."""
+    found = [_row(line) for line in lines]
+    return [row | {"made by": row.get("made by", "")} if any("made by" in r for r in found) else row for row in found]
 
 
 def _row(line: Line) -> dict[str, str]:
     start = {"step": STEPS[line.step], "method": method(line)}
     r = line.result
     if r is None:
-        return {**start, **dict.fromkeys(HEADS, "–"), "ACC": line.remedy}
+        return {**start, **dict.fromkeys(HEADS, "–"), "made by": line.remedy}
     values = (
         *(f"{x:.3f}" for x in (r.clean.accuracy, r.attacked.accuracy, r.frozen, r.clean.nmi, r.attacked.nmi)),
         f"{r.relative_shift:.1f}",
@@ -116,7 +117,7 @@ def csv_text(lines: Sequence[Line]) -> str:
     """Our rows; the first lines say under which protocol."""
     out = io.StringIO()
     out.write(f"# {protocol(lines)}\n")
-    writer = csv.DictWriter(out, ["step", "method", *HEADS], lineterminator="\n")
+    writer = csv.DictWriter(out, ["step", "method", *HEADS], lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows(lines))
     return out.getvalue()
@@ -130,8 +131,10 @@ def protocol(lines: Sequence[Line]) -> str:
     attack = result.spec.attack
     return (
         f"{attack.samples} samples of {attack.dataset}'s held-out half · γ = {result.gamma:g} · seed {attack.seed} · "
-        "* with the latent moved, clusters matched to labels anew as in the paper; frozen: the matching of the clean "
-        "samples · D relative in percent, and absolute per sample · change and error: squared, pixels summed · one run"
+        "* with the latent moved, clusters matched to labels anew as in the paper; frozen: ACC* with the matching of "
+        "the clean samples · D relative in percent, and absolute per sample · moved: to another cluster, beside those "
+        "that random directions of the same length move · change of the decoded picture, and error of the "
+        "autoencoder: squared, pixels summed · one run"
     )
 
 

@@ -53,6 +53,7 @@ MODEL_NAMES = {
     "alrdc_mie": "MIE+",
     "alrdc_graph": "Graph+",
 }
+LATENT_MODELS = ("conv_ae", "conv_ae_mie", "conv_ae_graph", "alrdc", "alrdc_mie", "alrdc_graph")
 GRADIENT_ATTACKS = ("fgsm", "pgd")
 
 

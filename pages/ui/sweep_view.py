@@ -54,6 +54,8 @@ def _show(spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
 def _opening(spec: SweepSpec, chosen: Target) -> cache.Opening:
     attacker = words.attacker_sentence(chosen.attacker)
     start = address.position(_place(spec))
+    if start is None and chosen.attacker is not None:
+        start = chosen.attacker.recipe.get("gamma")  # of the attacker's γ, the paper's
     return cache.Opening(tuple(chosen.facts.view_names), start, address.selection(), attacker)
 
 
