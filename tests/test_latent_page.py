@@ -50,7 +50,7 @@ def test_the_page_runs_by_itself_and_says_that_no_pixel_is_changed(app):
 
 def test_every_claim_has_a_verdict_a_number_and_a_command(app):
     settle(app)
-    judged = [text.value for text in app.markdown if "badge[" in text.value]
+    judged = [text.value for text in app.markdown if "badge[" in text.value and "**" in text.value]
     assert len(judged) == 8
     assert all("`python -m core " in text for text in judged)
     assert all(any(v in text for v in ("[held]", "[not held]", "[not testable here]")) for text in judged)

@@ -33,6 +33,8 @@ def latent(options: Namespace) -> None:
             continue
         print(f"{dataset}: held-out samples, γ weighs their mean ⟨y, y'⟩; * with the latent moved, matched anew")
         print_table(HEADER, map(_row, lines))
+        for remedy in dict.fromkeys(line.remedy for line in lines if line.remedy):
+            print(f"missing: {remedy}")
         print("\nThe paper's, in percent, for latents of " + ", ".join(map(str, LATENTS)))
         print_table(("step", "data", "method", "ACC", "ACC*", "NMI", "NMI*", "D"), _printed())
         print()
@@ -44,7 +46,7 @@ def _row(line: Line) -> Row:
     start = (TITLES[line.step], name, line.latent)
     r = line.result
     if r is None:
-        return (*start, line.remedy, *[""] * 9)
+        return (*start, *["–"] * 10)
     scores = (r.clean.accuracy, r.attacked.accuracy, r.clean.nmi, r.attacked.nmi)
     shifts = (f"{r.relative_shift:.1f}", f"{r.absolute_shift:.3f}")
     pictures = (f"{r.moved:.2f}", f"{r.error:.2f}")

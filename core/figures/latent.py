@@ -130,8 +130,8 @@ def protocol(lines: Sequence[Line]) -> str:
         return "nothing has been measured on this data set yet"
     attack = result.spec.attack
     return (
-        f"{attack.samples} samples of {attack.dataset}'s held-out half · γ = {result.gamma:g} · seed {attack.seed} · "
-        "* with the latent moved, clusters matched to labels anew as in the paper; frozen: ACC* with the matching of "
+        f"{attack.samples} samples of the held-out half of {attack.dataset}, seed {attack.seed} · γ = {result.gamma:g} "
+        "· * with the latent moved, clusters matched to labels anew as in the paper; frozen: ACC* with the matching of "
         "the clean samples · D relative in percent, and absolute per sample · moved: to another cluster, beside those "
         "that random directions of the same length move · change of the decoded picture, and error of the "
         "autoencoder: squared, pixels summed · one run"

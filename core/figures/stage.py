@@ -36,7 +36,7 @@ LATENT_COLUMNS = (
     ("pictures", "squared change of the decoded picture, pixels summed, in percent of the autoencoder's own error"),
 )
 PIXEL_TRIPLE = ("clean", "perturbation", "adversarial")
-LATENT_TRIPLE = ("decoded from z", "change", "decoded from z + δ")
+LATENT_TRIPLE = ("with z", "change", "with z + δ")
 
 
 def pack(

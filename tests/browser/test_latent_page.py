@@ -68,7 +68,7 @@ def test_pictures_are_originals_and_decoded_ones_and_lead_to_no_steps(open_laten
     page = open_latent("?n=64&gamma=80")
     assert readout(page) == "γ = 80"
     panel = page.locator(".panel.pictures")
-    assert "decoded from z + δ" in panel.inner_text()
+    assert "with z + δ" in panel.inner_text()
     assert "Rows of a card: original, decoded." in panel.inner_text()
     panel.locator(".card").first.click()
     assert not panel.locator(".watch").is_visible()
