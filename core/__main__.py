@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     _computing_options(result)
     proof = add("theorem", commands.theorem, "measure Theorem 4.2 on checkpoints, for shipping; nothing is done twice")
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
+    moved = add("latent", commands.latent, "ALRDC's attack, defense and re-attack beside the paper's, for shipping")
+    moved.add_argument("datasets", metavar="DATASET", nargs="*", help="digits, mnist, fashion_mnist (digits)")
     _table_options(add("tables", commands.tables, "the paper's tables with ours beside them; computes what is missing"))
     add("findings", commands.findings, "what the stored numbers say of the paper, in sentences")
     most = add(
@@ -58,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "target", metavar="DATASET/MODEL", nargs="?", help="noisy_digits/cl_mvc; with .gan, its attacker"
+        "target", metavar="DATASET/MODEL", nargs="?", help="noisy_digits/cl_mvc; with .gan or .latent, its attacker"
     )
     command.add_argument("--all", action="store_true", help="every model and attacker that has no checkpoint yet")
     command.add_argument("--dataset", action="append", help="with --all: only this data set; may be repeated")
@@ -74,6 +76,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--precision", choices=("float32", "bfloat16"), help="of convolutions in training; bfloat16 on new processors"
     )
+    command.add_argument("--latent", type=int, help="dimensions of the latent of conv_ae and alrdc (64)")
     command.add_argument("--overwrite", action="store_true", help="replace another training's checkpoint")
 
 
@@ -129,9 +132,9 @@ def _attack_options() -> argparse.ArgumentParser:
 
 def _choice_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--attack", default="pgd", help="noise, untrained_generator, fgsm, pgd, gan or ensemble (pgd)")
+    options.add_argument("--attack", default="pgd", help="noise, fgsm, pgd, gan, ensemble, latent … (pgd)")
     options.add_argument("--views", type=_views, help="attacked views, for example 0,1 (all)")
-    options.add_argument("--norm", choices=("linf", "l2"), default="linf", help="norm of the budget (linf)")
+    options.add_argument("--norm", choices=("linf", "l2", "gamma"), default="linf", help="norm of the budget (linf)")
     options.add_argument(
         "--target-mode", choices=("eval", "train"), default="eval", help="train is the released code's (eval)"
     )

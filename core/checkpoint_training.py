@@ -8,88 +8,31 @@ from typing import Any
 
 import torch
 
+from core import latent
 from core.attacks import ATTACKS
 from core.attacks.base import Budget
 from core.attacks.gan import GenerativeAttack
-from core.checkpoints import load_card, save_checkpoint
-from core.data import DATASETS
+from core.attacks.latent import PerturbationNetworks
+from core.checkpoints import save_checkpoint
 from core.distributed import is_first
 from core.errors import LabError
 from core.frames import clean_scores, encode, make_frame, make_subject, scores_under
 from core.library import Library
-from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.models.encoders import use_precision
 from core.quantization import dequantize, find_narrow, quantize
-from core.recipes import BY_PROTOCOL, RECIPES, recipe_name
-from core.recipes.base import AttackerRecipe, Recipe
-from core.records import CheckpointCard, EpochLog, TrainSpec, digest
+from core.recipes.base import AdversarialTraining, AttackerRecipe, LatentAttackerRecipe, Recipe, RobustDistillation
+from core.records import CheckpointCard, EpochLog, TrainSpec
 from core.run_reader import RECIPE, REPLACE
 from core.runs import RunFolder, Tensors
-from core.trainers import Training, attacker_training, model_training
+from core.trainers import Training, attacker_training, latent_attacker_training, model_training
+from core.training_intents import Intent, command, intend
 from core.types import MultiViewDataset
 
 TRIALS = "trials"  # the folder, in a run's, of the shorter trainings that choose among seeds
 SAME_SCORE = 0.0005  # scores are shown with three decimals
 SCORED = 5000  # held-out samples, where the training samples are cut too: such a training is a small one
 ScoreTable = dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Intent:
-    """What a training spec decides before any data are read."""
-
-    spec: TrainSpec
-    recipe: Recipe | AttackerRecipe
-    model: str  # the name in MODELS, an attacker's target's too
-    runs: int
-    target: CheckpointCard | None  # an attacker's
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The recipe as the card has it."""
-        values = asdict(self.recipe)
-        values.pop("attacker", None)  # its own card has it
-        return values
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of all that decides the result."""
-        return digest(
-            {
-                "spec": asdict(self.spec),
-                "recipe": self.values,
-                "runs": self.runs,
-                "target": self.target.sha256 if self.target else None,
-            }
-        )
-
-    @property
-    def run(self) -> str:
-        """The name of the run folder."""
-        return f"{self.spec.dataset}-{self.spec.name}-{self.digest[:8]}"
-
-    def is_of(self, card: CheckpointCard) -> bool:
-        """Whether the card is of a checkpoint that this very training made."""
-        target = self.target.sha256 if self.target else None
-        return (card.command, card.recipe, card.target_sha256) == (command(self.spec), self.values, target)
-
-    def free_name(self, checkpoints: Path, *, overwrite: bool) -> str:
-        """The spec's name, unless another training's checkpoint has it."""
-        try:
-            taken = load_card(checkpoints, self.spec.dataset, self.spec.name)
-        except LabError:
-            return self.spec.name  # absent or damaged
-        return self.spec.name if overwrite or self.is_of(taken) else f"{self.spec.name}-{self.digest[:8]}"
-
-
-def intend(library: Library, spec: TrainSpec) -> Intent:
-    """What the spec decides. Raises :class:`LabError` for an unknown name and an attacker's missing target."""
-    if spec.kind == "model":
-        recipe = model_recipe(spec)
-        return Intent(spec, recipe, recipe.model, recipe.runs, None)
-    target = library.card(spec.dataset, spec.model)
-    return Intent(spec, attacker_recipe(spec, target.model), target.model, 1, target)
 
 
 @dataclass(frozen=True)
@@ -121,7 +64,7 @@ def train_checkpoint(
 ) -> Generator[EpochLog, None, CheckpointCard]:
     """See :meth:`core.lab.Lab.train`."""
     intent = intend(library, spec)
-    plan = _plan_model(library, intent) if spec.kind == "model" else _plan_attacker(library, intent)
+    plan = PLANS[spec.kind](library, intent)
     folder = RunFolder(runs_folder / intent.run)
     with folder.claim({**asdict(spec), REPLACE: overwrite, RECIPE: intent.values}):
         card, stored = yield from _train(library, folder, plan, overwrite=overwrite, capture=capture)
@@ -200,7 +143,7 @@ def _store_smaller(plan: Plan, run: int, weights: Tensors) -> Stored:
     """The weights with the fewest bits that leave every score as it is."""
     network = trained(plan.make(run), weights)
     scores = plan.scores(network)
-    if isinstance(network, ClusteringModel):
+    if isinstance(network, ClusteringModel | PerturbationNetworks):
         network.leave_training_behind()
     left = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
@@ -211,10 +154,10 @@ def _store_smaller(plan: Plan, run: int, weights: Tensors) -> Stored:
     def holds(tensors: Mapping[str, torch.Tensor]) -> bool:
         return _far(rescored(tensors), scores) <= SAME_SCORE
 
-    is_model = plan.intent.target is None  # an attacker is small
-    candidates = (8, 16, 32) if is_model else (16, 32)
+    is_small = plan.intent.spec.kind == "attacker"
+    candidates = (16, 32) if is_small else (8, 16, 32)
     bits = next(bits for bits in candidates if bits == 32 or holds(dequantize(quantize(left, bits))))
-    narrow = find_narrow(left, bits, holds) if is_model and bits > 8 else frozenset()
+    narrow = frozenset() if is_small or bits == 8 else find_narrow(left, bits, holds)
     return Stored(left, bits, narrow, rescored(dequantize(quantize(left, bits, narrow))))
 
 
@@ -236,42 +179,17 @@ def _runs(plan: Plan, folder: RunFolder, best: int, scores: ScoreTable) -> list[
     return rows
 
 
-def command(spec: TrainSpec) -> str:
-    """The command line that makes this checkpoint."""
-    name = f"{spec.model}.gan" if spec.kind == "attacker" else spec.model
-    words = [f"python -m core train {spec.dataset}/{name}"]
-    for option in ("protocol", "seed", "samples", "epochs", "runs", "epsilon", "precision"):
-        value = getattr(spec, option)
-        if value != getattr(TrainSpec(dataset="", model=""), option):
-            words.append(f"--{option} {value}")
-    return " ".join(words)
-
-
-def model_recipe(spec: TrainSpec) -> Recipe:
-    """The recipe of a model with what the spec says otherwise. Raises :class:`LabError` for an unknown name."""
-    for registry, name in ((DATASETS, spec.dataset), (MODELS, spec.model), (BY_PROTOCOL, spec.protocol)):
-        registry[name]  # the shorter answer to a wrong name
-    recipe = RECIPES.make(recipe_name(spec.dataset, spec.model, spec.protocol))
-    return _with_epochs(replace(recipe, **_changes(spec, "runs", "precision")), spec.epochs)
-
-
-def attacker_recipe(spec: TrainSpec, model: str) -> AttackerRecipe:
-    """The recipe of an attacker of a ``model`` in MODELS, with what the spec says otherwise."""
-    BY_PROTOCOL[spec.protocol]
-    recipe = RECIPES.make(recipe_name(spec.dataset, model, spec.protocol)).attacker
-    recipe = replace(recipe, **_changes(spec, "epsilon", "precision"))
-    if spec.epochs is None:
-        return recipe
-    return replace(recipe, epochs=spec.epochs, late_epochs=spec.epochs // 2)  # two to one, as released
-
-
 def _plan_model(library: Library, intent: Intent) -> Plan:
     spec, recipe = intent.spec, intent.recipe
     assert isinstance(recipe, Recipe)
     data, held_out = training_parts(library, spec)
 
+    hardened = None if intent.target is None else library.attacked(intent.target)
+
     def make(run: int) -> Training:
-        return model_training(recipe, data.view_shapes, data.n_clusters, seed=spec.seed + run, device=library.device)
+        shapes, seed = data.view_shapes, spec.seed + run
+        words: dict[str, Any] = {"seed": seed, "device": library.device, "hardened": hardened}
+        return model_training(recipe, shapes, data.n_clusters, **words)
 
     def held_out_scores(model: Any) -> dict[str, float]:
         return asdict(clean_scores(model, held_out))
@@ -293,7 +211,9 @@ def _plan_model(library: Library, intent: Intent) -> Plan:
 
 def warm_up_alone(recipe: Recipe, make: Callable[[int], Training]) -> Callable[[int], Training] | None:
     """The warm-up of a defense, whose loss already chooses among several seeds; None where there is no choice."""
-    if not (recipe.defense and recipe.defense.warm_up_epochs and recipe.runs > 1):
+    defense = recipe.defense
+    warms_up = isinstance(defense, AdversarialTraining | RobustDistillation) and defense.warm_up_epochs > 0
+    if not warms_up or recipe.runs < 2:
         return None
 
     def warm_up(run: int) -> Training:
@@ -338,18 +258,42 @@ def _plan_attacker(library: Library, intent: Intent) -> Plan:
     )
 
 
-def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
-    """The recipe with that many epochs; of a defense, in its last stage."""
-    if epochs is None or recipe.defense is None:
-        return recipe if epochs is None else replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
-    defense: Any = recipe.defense  # of either kind
-    *earlier, last = defense.stages
-    return replace(recipe, defense=replace(defense, stages=(*earlier, replace(last, epochs=epochs))))
+def _plan_latent(library: Library, intent: Intent) -> Plan:
+    spec, recipe, target = intent.spec, intent.recipe, intent.target
+    assert isinstance(recipe, LatentAttackerRecipe)
+    assert target is not None
+    train, held_out = training_parts(library, spec)
+    data = train if recipe.trained_on == "train" else held_out
+    model = library.latent_model(target)
+
+    def make(run: int) -> Training:
+        return latent_attacker_training(recipe, model, seed=spec.seed + run, device=library.device)
+
+    def scores(networks: Any) -> ScoreTable:
+        subject, clean = latent.start(model, held_out, target.n_clusters, target.sha256)
+        frame = latent.frame(model, held_out, subject, clean, networks.of(recipe.gamma), recipe.gamma, seed=spec.seed)
+        table = {"clean": asdict(clean.scores.frozen)}
+        for name, after in (("latent", frame.scores), ("random_direction", frame.controls["random_direction"])):
+            table |= {f"{name}_frozen": asdict(after.frozen), f"{name}_rematched": asdict(after.rematched)}
+        return table
+
+    return Plan(
+        intent=intent,
+        data=data,
+        n_clusters=target.n_clusters,
+        n_held_out=len(held_out),
+        make=make,
+        trial=None,
+        scores=scores,
+        held_out_scores=None,
+    )
 
 
-def _changes(spec: TrainSpec, *names: str) -> dict[str, Any]:
-    """What the spec says otherwise than the recipe."""
-    return {name: getattr(spec, name) for name in names if getattr(spec, name) is not None}
+PLANS: dict[str, Callable[[Library, Intent], Plan]] = {
+    "model": _plan_model,
+    "attacker": _plan_attacker,
+    "latent": _plan_latent,
+}
 
 
 def training_parts(library: Library, spec: TrainSpec) -> tuple[MultiViewDataset, MultiViewDataset]:

@@ -23,6 +23,7 @@ from core.records import CheckpointCard
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes
 LARGEST_CARD = 2**20
+LARGEST_GRID = 64  # networks of a latent attacker
 NAME = re.compile(r"[a-z0-9_]+([.-][a-z0-9_]+)*")
 
 REMEDY = "Restore it from the repository, or train it again with python -m core train"
@@ -84,6 +85,7 @@ def _parse_card(content: bytes) -> CheckpointCard | None:
 
 MODEL_SCORES = ("held_out",)
 ATTACKER_SCORES = ("clean", "noise_frozen", "gan_frozen")
+LATENT_SCORES = ("clean", "random_direction_frozen", "latent_frozen")
 
 
 def _has_legal_values(card: CheckpointCard) -> bool:
@@ -98,7 +100,8 @@ def _has_legal_values(card: CheckpointCard) -> bool:
         and 1 <= len(card.view_shapes) <= 64
         and all(1 <= side <= 4096 for shape in card.view_shapes for side in shape)
         and isinstance(card.recipe, dict)
-        and (_is_models(card) if card.kind == "model" else card.kind == "attacker" and _is_attackers(card))
+        and card.kind in KINDS
+        and KINDS[card.kind](card)
     )
 
 
@@ -109,6 +112,17 @@ def _is_models(card: CheckpointCard) -> bool:
 def _is_attackers(card: CheckpointCard) -> bool:
     whole = isinstance(card.target_sha256, str) and _is_number(card.recipe.get("epsilon"))
     return whole and _has_scores(card, ATTACKER_SCORES)
+
+
+def _is_latent(card: CheckpointCard) -> bool:
+    gammas = card.recipe.get("gammas")
+    if not isinstance(card.target_sha256, str) or not isinstance(gammas, list) or len(gammas) > LARGEST_GRID:
+        return False
+    whole = all(map(_is_number, gammas)) and card.recipe.get("gamma") in gammas
+    return whole and _has_scores(card, LATENT_SCORES)
+
+
+KINDS = {"model": _is_models, "attacker": _is_attackers, "latent": _is_latent}
 
 
 def _has_scores(card: CheckpointCard, states: tuple[str, ...]) -> bool:

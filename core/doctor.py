@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from core.attacks.base import Budget
-from core.checkpoints import load_weights
+from core.checkpoints import KINDS, load_weights
 from core.data import DATASET_FACTS
 from core.data.sources import data_folder
 from core.errors import LabError
@@ -55,7 +55,7 @@ def examine(lab: Lab, data: Path | None = None) -> list[Finding]:
         _device(lab),
         *_folders(lab, data),
         *(_dataset(name, data) for name in DATASET_FACTS),
-        *(_checkpoint(lab, card) for card in (*lab.cards("model"), *lab.cards("attacker"))),
+        *(_checkpoint(lab, card) for kind in KINDS for card in lab.cards(kind)),
         *(Finding("checkpoint", "broken", problem) for problem in lab.problems()),
         _trial(lab),
     ]
@@ -119,7 +119,8 @@ def _checkpoint(lab: Lab, card: CheckpointCard) -> Finding:
         load_weights(lab.library.checkpoints, card)
     except LabError as error:
         return Finding(name, "broken", str(error))
-    score = card.scores.get("held_out", card.scores.get("gan_frozen", {})).get("accuracy", float("nan"))
+    states = {"model": "held_out", "attacker": "gan_frozen", "latent": "latent_frozen"}
+    score = card.scores.get(states[card.kind], {}).get("accuracy", float("nan"))
     what = f"ACC {score:.2f} held out" if card.kind == "model" else f"leaves its target ACC {score:.2f}"
     return Finding(name, "good", f"weights match their card, {what}")
 

@@ -7,14 +7,14 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from core import confusions, lessons, sweep_scores, theorem, traces
+from core import confusions, latent, latent_results, lessons, sweep_scores, theorem, traces
+from core.attack_making import make_attack, norm, target_mode, weights_behind
 from core.attacks import ATTACKS, OBJECTIVES
-from core.attacks.base import Attack, Budget, Norm, TargetMode
+from core.attacks.base import Budget
 from core.ceiling import ceiling, distances
 from core.checkpoint_training import train_checkpoint
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
@@ -30,12 +30,15 @@ from core.frames import (
     scores_under,
     watched,
 )
+from core.latent_results import LatentResult
+from core.latent_tables import LatentSources, Line
 from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
 from core.models.base import ClusteringModel
 from core.own_records import ProbeReport, Reference
 from core.probe import make_reference, probe
+from core.recipes import models_of
 from core.records import (
     AttackReport,
     AttackScores,
@@ -55,7 +58,6 @@ from core.records import (
     TheoremReport,
     TheoremSpec,
     TrainSpec,
-    digest,
 )
 from core.runtime import checkpoint_folder, find_device, run_folder
 from core.store import ResultStore
@@ -98,7 +100,7 @@ class Lab:
         return str(self.library.device)
 
     def cards(self, kind: str = "model") -> tuple[CheckpointCard, ...]:
-        """Every readable checkpoint of a kind, "model" or "attacker"; the others are named by :meth:`problems`."""
+        """Every readable checkpoint of a kind in its card; those that cannot be read are named by :meth:`problems`."""
         return self.library.cards(kind)
 
     def problems(self) -> tuple[str, ...]:
@@ -114,6 +116,10 @@ class Lab:
         """Every data set there is, with a checkpoint or without: name to title."""
         return {name: DATASET_FACTS[name].title for name in DATASETS}
 
+    def models(self, dataset: str) -> tuple[str, ...]:
+        """The models that can be trained on a data set."""
+        return models_of(dataset)
+
     def attacks(self, dataset: str, model: str) -> tuple[str, ...]:
         """The attacks that can run on a checkpoint: all of them, ``gan`` only with an attacker trained for it."""
         trained = self.attacker(dataset, model) is not None
@@ -126,6 +132,24 @@ class Lab:
     def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
         """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""
         return self.library.attacker(self.library.card(dataset, model))
+
+    def latent_attacker(self, dataset: str, model: str, attack: str = "latent") -> CheckpointCard | None:
+        """The card of the networks behind an attack of core.latent.ATTACKS on a checkpoint, None without them."""
+        return latent.attacker(self.library, self.library.card(dataset, model), attack)
+
+    def latent_result(self, spec: SweepSpec, *, ship: bool = False) -> LatentResult:
+        """The numbers of a latent attack at its attacker's own γ: at once where they are kept, else measured."""
+        card = self.library.card(spec.attack.dataset, spec.attack.model)
+        return latent.result(self.library, self._store, card, spec, lambda: [*self.sweep(spec)][-1], ship=ship)
+
+    def latent_datasets(self) -> tuple[str, ...]:
+        """The data sets on which a model's latent can be attacked."""
+        return tuple(dict.fromkeys(card.dataset for card in self.cards("latent")))
+
+    def latent_lines(self, dataset: str) -> tuple[Line, ...]:
+        """The rows of ALRDC's tables on a data set, from cards and kept results. Runs nothing."""
+        stored = partial(latent_results.load, self._store)
+        return LatentSources(models=self.cards(), attackers=self.cards("latent"), stored=stored).lines(dataset)
 
     def evaluate(self, dataset: str, model: str) -> dict[str, Scores]:
         """The clean scores of a checkpoint on all of the training part ("train") and the held-out part ("held_out")."""
@@ -166,9 +190,12 @@ class Lab:
     def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
         """One attack along ε: the clean frame at once, then a report after every step, with a frame more per ε."""
         attack_spec = spec.attack
-        mode = _target_mode(attack_spec)
+        if attack_spec.norm == "gamma" or attack_spec.attack in latent.ATTACKS:
+            yield from latent.sweep(self.library, spec, self._samples(attack_spec))
+            return
+        mode = target_mode(attack_spec)
         card = self.library.card(attack_spec.dataset, attack_spec.model)
-        attack = self._make_attack(attack_spec)
+        attack = make_attack(self.library, attack_spec)
         model = self.library.model(card)
         if mode == "train":
             model = deepcopy(model)  # the shared one stays in evaluation mode for everyone else
@@ -182,7 +209,7 @@ class Lab:
         yield report
         for i, epsilon in enumerate(spec.epsilons[1:]):
             start = time.perf_counter()
-            budget = Budget(epsilon=epsilon, norm=_norm(attack_spec), views=attack_spec.views)
+            budget = Budget(epsilon=epsilon, norm=norm(attack_spec), views=attack_spec.views)
             running = attack_in_chunks(attack, model, samples.views, budget, seed=attack_spec.seed)
             adversarial, ensemble = yield from watched(running, report, i)
             frame = make_frame(
@@ -205,7 +232,7 @@ class Lab:
         A full disk only matters to what ships. Raises :class:`LabError` for a sweep that is not finished.
         """
         card = self.library.card(report.spec.attack.dataset, report.spec.attack.model)
-        scores = sweep_scores.scores_of(report, self._attacker_digest(report.spec, card))
+        scores = sweep_scores.scores_of(report, weights_behind(self.library, report.spec.attack, card))
         if card.sha256 == report.subject.card_digest:  # else it was trained again meanwhile
             with nullcontext() if ship else suppress(LabError):
                 sweep_scores.save(self._store, scores, shipped=ship)
@@ -214,13 +241,13 @@ class Lab:
     def scores(self, spec: SweepSpec, *, shipped_only: bool = False) -> SweepScores | None:
         """The kept numbers of a sweep on today's weights, None where none are kept. Runs nothing."""
         card = self.library.card(spec.attack.dataset, spec.attack.model)
-        attacker = self._attacker_digest(spec, card)
+        attacker = weights_behind(self.library, spec.attack, card)
         return sweep_scores.load(self._store, spec, card.sha256, attacker, shipped_only=shipped_only)
 
     def confusion(self, spec: SweepSpec) -> ConfusionRecord | None:
         """The kept confusion matrices of a sweep on today's weights, None where none are kept. Runs nothing."""
         card = self.library.card(spec.attack.dataset, spec.attack.model)
-        return confusions.load(self._store, spec, card.sha256, self._attacker_digest(spec, card))
+        return confusions.load(self._store, spec, card.sha256, weights_behind(self.library, spec.attack, card))
 
     def table(self, name: str, protocol: str = "lab") -> ResultTable:
         """One of the paper's tables, ours beside it, from cards and kept sweeps. Runs nothing."""
@@ -310,7 +337,7 @@ class Lab:
     def probe(self, spec: SweepSpec, views: tuple[Floats, ...]) -> Iterator[ProbeReport]:
         """One's own samples, V x (N, C, H, W) in [0, 1], under one attack along ε; N is the spec's ``samples``."""
         card = self.library.card(spec.attack.dataset, spec.attack.model)
-        attack, reference = self._make_attack(spec.attack), self.reference(card.dataset, card.name)
+        attack, reference = make_attack(self.library, spec.attack), self.reference(card.dataset, card.name)
         return probe(spec, card, self.library.model(card), attack, views, reference, controls=CONTROLS)
 
     def map(self, report: SweepReport | TraceReport | ProbeReport, method: str = "pca") -> MapRecord:
@@ -339,40 +366,6 @@ class Lab:
             for name, attack in attacks.items()
         }
 
-    def _attacker_digest(self, spec: SweepSpec, card: CheckpointCard) -> str | None:
-        """Of the other weights that an attack uses: the attacker's, and for the ensemble its surrogate's too."""
-        if spec.attack.attack not in ("gan", "ensemble"):
-            return None
-        attacker = self.library.attacker(card)
-        trained = None if attacker is None else attacker.sha256
-        if spec.attack.attack == "gan":
-            return trained
-        surrogate = self.library.undefended(card)
-        return digest([trained, None if surrogate is None else surrogate.sha256])
-
-    def _make_attack(self, spec: AttackSpec) -> Attack:
-        ATTACKS[spec.attack]
-        knobs: dict[str, Any] = {"target_mode": spec.target_mode}
-        if spec.attack in ("fgsm", "pgd"):
-            knobs["objective"] = spec.objective
-        if spec.attack in ("pgd", "ensemble"):
-            knobs["steps"] = spec.steps
-        if spec.attack == "gan":
-            knobs["generators"] = self.library.generators(self.library.card(spec.dataset, spec.model))
-        if spec.attack == "ensemble":
-            knobs |= self._members(self.library.card(spec.dataset, spec.model))
-        return ATTACKS.make(spec.attack, **knobs)
-
-    def _members(self, card: CheckpointCard) -> dict[str, Any]:
-        """What an ensemble on a checkpoint can use besides: the attacker trained against it, the undefended model."""
-        members: dict[str, Any] = {}
-        if self.library.attacker(card) is not None:
-            members["generators"] = self.library.generators(card)
-        surrogate = self.library.undefended(card)
-        if surrogate is not None:
-            members["surrogate"] = self.library.model(surrogate)
-        return members
-
     def _samples(self, spec: AttackSpec) -> MultiViewDataset:
         """The spec's samples of the held-out part, chosen by its seed."""
         held_out = self.library.parts(spec.dataset)[1]
@@ -382,11 +375,3 @@ class Lab:
             )
         rows = draw_order(len(held_out), spec.seed)[: spec.samples]
         return held_out.take(rows.to(held_out.labels.device))
-
-
-def _target_mode(spec: AttackSpec) -> TargetMode:
-    return "train" if spec.target_mode == "train" else "eval"
-
-
-def _norm(spec: AttackSpec) -> Norm:
-    return "l2" if spec.norm == "l2" else "linf"

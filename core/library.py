@@ -6,13 +6,14 @@ from threading import Lock
 import torch
 
 from core.attacks.generators import Generators, make_generators
+from core.attacks.latent import PerturbationNetworks
 from core.checkpoints import find_cards, load_card, load_into
-from core.data import DATASETS
+from core.data import DATASET_FACTS, DATASETS
 from core.data.at_hand import missing_data
 from core.defenses import DEFENSES
 from core.errors import LabError
 from core.models import MODELS
-from core.models.base import ClusteringModel
+from core.models.base import ClusteringModel, LatentModel
 from core.records import CheckpointCard
 from core.registry import unknown
 from core.types import MultiViewDataset
@@ -32,7 +33,7 @@ class Library:
         self._networks: dict[str, torch.nn.Module] = {}
 
     def cards(self, kind: str) -> tuple[CheckpointCard, ...]:
-        """Every readable checkpoint of a kind, "model" or "attacker", in the order of data sets and models."""
+        """Every readable checkpoint of a kind of its card, in the order of data sets and models."""
         cards = [card for card in find_cards(self.checkpoints)[0] if card.kind == kind]
         return tuple(sorted(cards, key=_place))
 
@@ -48,13 +49,20 @@ class Library:
             return names[name]
         if (self.checkpoints / dataset / f"{name}.json").is_file():
             load_card(self.checkpoints, dataset, name)  # raises the reason, unless it is an attacker
-        hint = f" Make one with python -m core train {dataset}/cl_mvc." if not names else ""
+        hint = f" Make one with python -m core train {dataset}/{_usual(dataset)}." if not names else ""
         raise LabError(unknown(f"checkpoint of {dataset}", name, names) + hint)
 
     def attacker(self, target: CheckpointCard) -> CheckpointCard | None:
         """The card of the attacker trained against exactly these weights, if there is one."""
-        matching = [card for card in self.cards("attacker") if card.target_sha256 == target.sha256]
-        return matching[0] if matching else None
+        return self.against(target, "attacker")
+
+    def latent_attacker(self, target: CheckpointCard) -> CheckpointCard | None:
+        """The card of the perturbation networks trained against exactly these weights, if there is one."""
+        return self.against(target, "latent")
+
+    def against(self, target: CheckpointCard, kind: str) -> CheckpointCard | None:
+        """The card of the attacker of that kind that was trained against exactly these weights, if there is one."""
+        return next((card for card in self.cards(kind) if card.target_sha256 == target.sha256), None)
 
     def undefended(self, card: CheckpointCard) -> CheckpointCard | None:
         """The card of the model that a defended one hardens, on the same data; None for an undefended one."""
@@ -101,9 +109,44 @@ class Library:
         assert isinstance(network, Generators)
         return network
 
+    def latent_model(self, card: CheckpointCard) -> LatentModel:
+        """The model of a card, if it has a latent to attack. Raises :class:`LabError` for another."""
+        model = self.model(card)
+        if not isinstance(model, LatentModel):
+            raise LabError(f"{card.dataset}/{card.name} has no latent to attack; conv_ae and alrdc have.")
+        return model
+
+    def networks(self, card: CheckpointCard) -> PerturbationNetworks:
+        """The perturbation networks of a latent attacker's card."""
+        with self._lock:
+            network = self._networks.get(card.sha256)
+            if network is None:
+                target = self._target(card)
+                latent = int(target.recipe["model_options"]["latent"])
+                network = PerturbationNetworks(card.view_shapes, latent, card.recipe["gammas"])
+                self._keep(network, card)
+        assert isinstance(network, PerturbationNetworks)
+        return network
+
+    def attacked(self, attacker: CheckpointCard) -> tuple[LatentModel, PerturbationNetworks]:
+        """The model that a latent attacker was trained against, and its networks."""
+        return self.latent_model(self._target(attacker)), self.networks(attacker)
+
+    def _target(self, attacker: CheckpointCard) -> CheckpointCard:
+        for card in self.cards("model"):
+            if card.sha256 == attacker.target_sha256:
+                return card
+        name = f"{attacker.dataset}/{attacker.name}"
+        raise LabError(f"The weights that {name} attacks are gone. Make it anew: python -m core train {name}.")
+
     def _keep(self, network: torch.nn.Module, card: CheckpointCard) -> None:
         load_into(network, self.checkpoints, card)
         self._networks[card.sha256] = network.to(self.device).eval().requires_grad_(False)
+
+
+def _usual(dataset: str) -> str:
+    """The model to train first on a data set."""
+    return "conv_ae" if len(DATASET_FACTS[dataset].view_names) == 1 else "cl_mvc"
 
 
 def _place(card: CheckpointCard) -> tuple[int, int, str]:

@@ -5,7 +5,9 @@ from dataclasses import replace
 from functools import partial
 
 from core.lab import Lab
-from core.models import MODELS
+from core.recipes import models_of
+from core.recipes.alrdc import HARDENED
+from core.recipes.alrdc import MODELS as LATENT_MODELS
 from core.records import TrainSpec
 from core.walk import Progress, walk
 
@@ -14,20 +16,25 @@ def missing(lab: Lab, datasets: Sequence[str], base: TrainSpec, models: Sequence
     """What is not there yet, a list for each model: the model, its attacker, or both in that order.
 
     ``base`` says everything but data set, model and kind. An attacker of other weights than the model's is missing.
+    A model that goes on from another's checkpoint and attacker stands in that one's list, behind them.
     """
-    jobs = []
+    jobs: dict[tuple[str, str], list[TrainSpec]] = {}
     cards = {(card.dataset, card.name): card for card in lab.cards("model")}
     for dataset in datasets:
-        for model in models or MODELS:
+        for model in models or models_of(dataset, base.protocol):
             spec = replace(base, dataset=dataset, model=model, kind="model", epsilon=None)
-            attacker = replace(base, dataset=dataset, model=spec.name, kind="attacker", runs=None)
             card = cards.get((dataset, spec.name))
-            job = [] if card else [spec]
-            if card is None or lab.library.attacker(card) is None:
+            job = jobs.setdefault((dataset, HARDENED.get(model, model)), [])
+            kind = "latent" if model in LATENT_MODELS else "attacker"
+            if card is None:
+                job.append(spec)
+            if card is None or lab.library.against(card, kind) is None:
+                epsilon = base.epsilon if kind == "attacker" else None
+                attacker = replace(
+                    base, dataset=dataset, model=spec.name, kind=kind, runs=None, latent=None, epsilon=epsilon
+                )
                 job.append(attacker)
-            if job:
-                jobs.append(job)
-    return jobs
+    return [job for job in jobs.values() if job]
 
 
 def train_all(

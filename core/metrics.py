@@ -5,7 +5,7 @@ raises :class:`LabError` for arrays that are empty, not whole, negative, or of d
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,6 +101,30 @@ def attack_scores(
         l2=tuple(l2 for l2, _ in changes),
         linf=tuple(linf for _, linf in changes),
     )
+
+
+class LatentShift(NamedTuple):
+    """How far a perturbation moves latents: ALRDC's D, in both of its code's definitions."""
+
+    relative: float  # percent: the mean over dimensions of Σ|δ| / Σ|z|, sums over samples; the tables' D
+    absolute: float  # the mean of |δ| over samples and dimensions; the later code sums over samples
+
+
+def latent_shift(z: ArrayLike, delta: ArrayLike) -> LatentShift:
+    """D of latents z (N, D) and what is added to them, delta (N, D).
+
+    A dimension that is 0 in every z counts as unmoved if it stays 0; if it does not, the relative shift is infinite.
+    Raises :class:`LabError` for arrays of other shapes.
+    """
+    z, delta = np.asarray(z, dtype=np.float64), np.asarray(delta, dtype=np.float64)
+    if z.ndim != 2 or z.shape != delta.shape or not z.size:
+        raise LabError(
+            f"Latents and perturbations are two tables (N, D) of one shape, got {z.shape} and {delta.shape}."
+        )
+    moved, size = np.abs(delta).sum(axis=0), np.abs(z).sum(axis=0)
+    shares = np.where(moved > 0, np.inf, 0.0)
+    np.divide(moved, size, out=shares, where=size > 0)
+    return LatentShift(relative=float(100 * shares.mean()), absolute=float(np.abs(delta).mean()))
 
 
 def _scores(labels: Integers, clusters: Integers, matching: Integers) -> Scores:

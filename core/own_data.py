@@ -47,8 +47,8 @@ def is_drawable(dataset: str) -> bool:
 
 
 def takes_second(dataset: str) -> bool:
-    """Whether the second view can be another picture; patches are always cut from one."""
-    return own.construction(dataset) != "patched"
+    """Whether there is a second view, and it can be another picture; patches are always cut from one."""
+    return own.construction(dataset) not in ("patched", "single")
 
 
 def drawing(values: object) -> Floats | None:

@@ -20,6 +20,7 @@ Integers = NDArray[np.int64]
 
 
 LARGEST_SEED = 2**32 - 1
+ATTACKER_KINDS = {"attacker": "gan", "latent": "latent"}  # kinds of training that make an attack, and which
 
 
 def digest(value: Any) -> str:
@@ -28,13 +29,18 @@ def digest(value: Any) -> str:
 
 
 def check_epsilon(epsilon: float, norm: str) -> None:
-    """Raise :class:`LabError` unless ``epsilon`` is a usable budget: [0, 1] for linf, finite and >= 0 for l2."""
+    """Raise :class:`LabError` unless ``epsilon`` is a usable budget: [0, 1] for linf, finite and >= 0 for the others.
+
+    The norm "gamma" stands for an attack without a budget; ε is then the weight γ of its aim, as in ALRDC.
+    """
     if norm == "linf" and not 0 <= epsilon <= 1:
         raise LabError(f"ε must lie in [0, 1] on the pixel scale 0 to 1, got {epsilon}. Try 0.2.")
     if norm == "l2" and not (math.isfinite(epsilon) and epsilon >= 0):
         raise LabError(f"An L2 ε must be a finite number of at least 0, got {epsilon}. Try 4.")
-    if norm not in ("linf", "l2"):
-        raise LabError(f"A budget's norm is linf or l2, got {norm!r}.")
+    if norm == "gamma" and not (math.isfinite(epsilon) and epsilon >= 0):
+        raise LabError(f"γ must be a finite number of at least 0, got {epsilon}. Try 40.")
+    if norm not in ("linf", "l2", "gamma"):
+        raise LabError(f"A budget's norm is linf or l2, or gamma where γ takes its place, got {norm!r}.")
 
 
 def check_seed(seed: int) -> None:
@@ -105,7 +111,7 @@ class TrainSpec:
 
     dataset: str
     model: str  # a name in MODELS; for an attacker, the checkpoint it is trained against
-    kind: str = "model"  # or "attacker"
+    kind: str = "model"  # or one of ATTACKER_KINDS
     protocol: str = "lab"
     seed: int = 0
     samples: int | None = None  # of the training part, from its start; None for all. Scores then use 5,000
@@ -113,12 +119,13 @@ class TrainSpec:
     runs: int | None = None  # seeds seed, seed + 1, …, the lowest final loss wins
     epsilon: float | None = None  # an attacker's budget
     precision: str | None = None  # "float32", or "bfloat16" for convolutions where the processor is fast at it
+    latent: int | None = None  # dimensions of a ConvAE's latent
 
     def __post_init__(self) -> None:
-        if self.kind not in ("model", "attacker"):
-            raise LabError(f"Training makes a model or an attacker, got {self.kind!r}.")
+        if self.kind != "model" and self.kind not in ATTACKER_KINDS:
+            raise LabError(f"Training makes a model, an attacker or a latent attacker, got {self.kind!r}.")
         check_seed(self.seed)
-        for name in ("samples", "epochs", "runs"):
+        for name in ("samples", "epochs", "runs", "latent"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise LabError(f"The number of {name} must be at least 1, got {value}.")
@@ -126,17 +133,23 @@ class TrainSpec:
             raise LabError(f"Training's precision is float32 or bfloat16, got {self.precision!r}.")
         if self.kind == "model" and self.epsilon is not None:
             raise LabError("A model is trained without an ε of its own; give --epsilon to its attacker.")
-        if self.kind == "attacker" and self.runs is not None:
+        if self.kind != "model" and self.runs is not None:
             raise LabError("An attacker is trained once; leave --runs out.")
+        if self.kind != "model" and self.latent is not None:
+            raise LabError("An attacker takes its target's latent; leave --latent out.")
+        if self.kind == "latent" and self.epsilon is not None:
+            raise LabError("A latent attacker has no ε: its γ stand in its recipe.")
         if self.epsilon is not None:
             check_epsilon(self.epsilon, "linf")
 
     @property
     def name(self) -> str:
-        """The checkpoint's name: the model, its protocol unless it is the lab's, and ".gan" for an attacker."""
-        if self.kind == "attacker":
-            return f"{self.model}.gan"
-        return self.model if self.protocol == "lab" else f"{self.model}.{self.protocol}"
+        """The checkpoint's name: the model, what is not usual of it, and ".gan" or ".latent" for an attacker."""
+        if self.kind != "model":
+            return f"{self.model}.{ATTACKER_KINDS[self.kind]}"
+        unusual = [self.protocol] if self.protocol != "lab" else []
+        unusual += [f"latent{self.latent}"] if self.latent is not None else []
+        return ".".join([self.model, *unusual])
 
     @property
     def digest(self) -> str:
@@ -351,7 +364,7 @@ class CheckpointCard:
     dataset: str
     model: str  # name in MODELS
     name: str  # file stem in checkpoints/<dataset>/
-    kind: str  # "model" or "attacker"
+    kind: str  # "model", "attacker" (a GAN's generators) or "latent" (perturbation networks)
     protocol: str
     seed: int
     view_shapes: tuple[tuple[int, int, int], ...]
@@ -368,4 +381,4 @@ class CheckpointCard:
     torch: str  # version
     created: str  # ISO 8601, UTC
     sha256: str  # of the weights file
-    target_sha256: str | None = None  # an attacker's: of the weights it was trained against
+    target_sha256: str | None = None  # an attacker's: of the weights it was trained against; ALRDC's: of its attacker's

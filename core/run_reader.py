@@ -33,6 +33,7 @@ def read_run(path: Path) -> RunRecord | None:
     """A run as its folder shows it, None where the folder holds none that can be read."""
     try:
         words = json.loads(read_limited(path / SPEC, LARGEST))
+        words = {"latent": None, **words}  # of runs from before there were latents to choose
         spec = TrainSpec(**{field.name: words[field.name] for field in fields(TrainSpec)})
         recipe = words.get(RECIPE) or {}
         trials, logs = _logs(path / "trials"), _logs(path)

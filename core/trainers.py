@@ -12,15 +12,25 @@ from torch import nn
 from core.attacks.base import Budget
 from core.attacks.gan import GanObjective
 from core.attacks.generators import make_discriminators, make_generators
+from core.attacks.latent import LatentObjective, PerturbationNetworks
 from core.attacks.pgd import ProjectedGradientDescent
 from core.augmentation import AUGMENTATIONS
 from core.defenses import DEFENSES
 from core.defenses.robust_distillation import Distillation
 from core.models import MODELS
-from core.models.base import ClusteringModel, Shape
+from core.models.base import ClusteringModel, LatentModel, Shape
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
-from core.recipes.base import AdversarialTraining, AttackerRecipe, InnerAttack, Recipe, RobustDistillation, Stage
+from core.recipes.base import (
+    AdversarialTraining,
+    AttackerRecipe,
+    InnerAttack,
+    LatentAttackerRecipe,
+    LatentDefense,
+    Recipe,
+    RobustDistillation,
+    Stage,
+)
 from core.training import Loss, Phase, Update, adam
 from core.types import Views
 
@@ -37,9 +47,18 @@ class Training:
 
 
 def model_training(
-    recipe: Recipe, view_shapes: tuple[Shape, ...], n_clusters: int, *, seed: int, device: torch.device
+    recipe: Recipe,
+    view_shapes: tuple[Shape, ...],
+    n_clusters: int,
+    *,
+    seed: int,
+    device: torch.device,
+    hardened: tuple[LatentModel, PerturbationNetworks] | None = None,
 ) -> Training:
-    """A new model and the phases that train it; the seed decides its weights and the order of the data."""
+    """A new model and the phases that train it; the seed decides its weights and the order of the data.
+
+    ALRDC goes on from a model that is ``hardened`` against the networks which attack it.
+    """
     start = torch.Generator().manual_seed(seed)  # on the CPU: same weights on every device
     model = MODELS.make(recipe.model, view_shapes=view_shapes, n_clusters=n_clusters, **recipe.model_options)
     initialise(model, start)
@@ -49,6 +68,9 @@ def model_training(
     if isinstance(recipe.defense, RobustDistillation):
         distillation = Distillation(model)
         phases, result = _distillation_phases(recipe, recipe.defense, distillation), distillation.average
+    elif isinstance(recipe.defense, LatentDefense):
+        assert isinstance(model, LatentModel)
+        phases = _latent_phases(recipe, recipe.defense, model, hardened, start)
     elif recipe.defense is not None:
         phases = _defense_phases(recipe, recipe.defense, model)
     else:
@@ -93,6 +115,42 @@ def _distillation_phases(recipe: Recipe, defense: RobustDistillation, distillati
         start = None if i else distillation.begin
         phases.append(Phase(name, stage.epochs, distillation, (update,), start=start, batch_size=defense.batch_size))
     return phases
+
+
+def _latent_phases(
+    recipe: Recipe,
+    defense: LatentDefense,
+    model: LatentModel,
+    hardened: tuple[LatentModel, PerturbationNetworks] | None,
+    start: torch.Generator,
+) -> list[Phase]:
+    """ALRDC's defense, from the weights of the attacked model; without one, from new weights against new networks."""
+    if hardened is None:
+        networks = PerturbationNetworks(model.view_shapes, model.latent, (defense.gamma,))
+        initialise(networks, start)
+    else:
+        base, networks = hardened
+        model.load_state_dict(base.state_dict() | _training_parts(model), strict=True)
+    device = next(model.parameters()).device
+    network = networks.of(defense.gamma).to(device).requires_grad_(False)
+    judge = model.judge(defense.widths)
+    initialise(judge, start)
+    both = nn.ModuleDict({"model": model, "judge": judge.to(device)})
+    loss = DEFENSES.make(
+        recipe.model,
+        model=model,
+        network=network,
+        discriminator=judge,
+        information_weight=defense.information_weight,
+    )
+    schedule = recipe.schedule
+    update = Update(loss, adam(both.parameters(), schedule.learning_rate), schedule.clip_norm)
+    return [Phase("defense", schedule.epochs, both, (update,), patience=schedule.patience)]
+
+
+def _training_parts(model: ClusteringModel) -> dict[str, torch.Tensor]:
+    """The weights of what a checkpoint leaves out."""
+    return {k: tensor for k, tensor in model.state_dict().items() if k.split(".")[0] in model.training_only}
 
 
 def _generator(start: torch.Generator, device: torch.device) -> torch.Generator:
@@ -163,3 +221,24 @@ def attacker_training(recipe: AttackerRecipe, target: ClusteringModel, *, seed: 
         for name, epochs, rate in schedule
     )
     return Training(phases, generators, recipe.batch_size, _generator(start, device))
+
+
+def latent_attacker_training(
+    recipe: LatentAttackerRecipe, target: LatentModel, *, seed: int, device: torch.device
+) -> Training:
+    """New perturbation networks and the phase that trains them against a target."""
+    target = deepcopy(target)  # the library's own stays as it is
+    use_precision(target, recipe.precision)
+    start = torch.Generator().manual_seed(seed)
+    networks = PerturbationNetworks(target.view_shapes, target.latent, recipe.gammas, widths=recipe.widths)
+    initialise(networks, start)
+    networks.to(device)
+    objective = LatentObjective(
+        target=target,
+        networks=networks,
+        picture_weight=recipe.picture_weight,
+        size_weight=recipe.size_weight,
+    )
+    update = Update(objective.terms, adam(networks.parameters(), recipe.learning_rate))
+    phase = Phase("latent attack", recipe.epochs, networks, (update,))
+    return Training((phase,), networks, recipe.batch_size, _generator(start, device))

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from math import prod
 
-from core.checkpoint_training import Intent, command, intend
 from core.checkpoints import weights_path
 from core.data import DATASET_FACTS
 from core.errors import LabError
 from core.library import Library
-from core.recipes.base import Recipe
+from core.recipes.base import AdversarialTraining, AttackerRecipe, Recipe
 from core.records import CheckpointCard, TrainSpec
+from core.training_intents import Intent, command, intend
 from core.training_records import RecipeNumbers, TrainingPlan
 from core.workload import epochs, steps, trial_runs, whole_runs, work
 
@@ -54,11 +54,11 @@ def plan_training(library: Library, spec: TrainSpec, *, replace_other: bool = Fa
 
 def recipe_numbers(library: Library, intent: Intent) -> RecipeNumbers:
     """What the recipe alone says of the numbers that a spec can change."""
-    spec = replace(intent.spec, samples=None, epochs=None, runs=None, epsilon=None, precision=None)
+    spec = replace(intent.spec, samples=None, epochs=None, runs=None, epsilon=None, precision=None, latent=None)
     recipe = intend(library, spec).recipe
     training_part = DATASET_FACTS[spec.dataset].samples // 2
     if isinstance(recipe, Recipe):
-        defense = recipe.defense
+        defense = recipe.defense if isinstance(recipe.defense, AdversarialTraining) else None
         return RecipeNumbers(
             samples=training_part,
             batch_size=recipe.batch_size,
@@ -73,7 +73,7 @@ def recipe_numbers(library: Library, intent: Intent) -> RecipeNumbers:
         epochs=recipe.epochs,
         runs=1,
         precision=recipe.precision,
-        epsilon=recipe.epsilon,
+        epsilon=recipe.epsilon if isinstance(recipe, AttackerRecipe) else None,
     )
 
 

@@ -10,7 +10,7 @@ Values = Mapping[str, Any]  # dataclasses.asdict of a Recipe or an AttackerRecip
 
 def trial_runs(recipe: Values) -> int:
     """How many seeds are trained through a defense's warm-up alone, to choose one; 0 where all are trained whole."""
-    defense = recipe.get("defense")
+    defense = _stages(recipe)
     return int(recipe["runs"]) if defense and defense["warm_up_epochs"] and recipe["runs"] > 1 else 0
 
 
@@ -38,11 +38,17 @@ def work(recipe: Values) -> float:
 
 def progress(recipe: Values, trials: Sequence[EpochLog], logs: Sequence[EpochLog]) -> float:
     """The share of the work that these finished epochs are, 0 to 1; without a recipe, of the epochs."""
-    if not recipe.get("defense"):
+    if not _stages(recipe):
         return _share(logs)
     each = _adversarial_epoch(recipe)
     done = len(trials) + sum(1.0 if log.phase == "warm-up" else each for log in logs)
     return min(1.0, done / work(recipe))
+
+
+def _stages(recipe: Values) -> Any:
+    """The defense, where it has a warm-up and stages of its own; ALRDC's is a schedule like any other's."""
+    defense = recipe.get("defense")
+    return defense if defense and "stages" in defense else None
 
 
 def _share(logs: Sequence[EpochLog]) -> float:
@@ -55,14 +61,14 @@ def _share(logs: Sequence[EpochLog]) -> float:
 
 def _adversarial_epoch(recipe: Values) -> float:
     """What an epoch costs that attacks every batch first: the clean and the adversarial pass, and each PGD step."""
-    defense = recipe.get("defense")
+    defense = _stages(recipe)
     return 2.0 + defense["inner"]["steps"] if defense else 1.0
 
 
 def _sum(recipe: Values, *, adversarial: float) -> float:
-    if "late_epochs" in recipe:  # an attacker's
-        return float(recipe["epochs"] + recipe["late_epochs"])
-    defense = recipe["defense"]
+    if "schedule" not in recipe:  # an attacker's
+        return float(recipe["epochs"] + recipe.get("late_epochs", 0))
+    defense = _stages(recipe)
     if defense is None:
         schedule = recipe["schedule"]
         return float(recipe["runs"] * (schedule["pretraining_epochs"] + schedule["rounds"] * schedule["epochs"]))

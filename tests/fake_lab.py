@@ -16,6 +16,7 @@ from core.data import DATASET_FACTS, DatasetFacts
 from core.errors import LabError
 from core.lessons import matching_lesson
 from core.own_records import ProbeReport, Reference
+from core.recipes import models_of
 from core.records import (
     AttackScores,
     CheckpointCard,
@@ -122,6 +123,12 @@ class FakeLab:
 
     def dataset_titles(self) -> dict[str, str]:
         return {name: facts.title for name, facts in DATASET_FACTS.items()}
+
+    def models(self, dataset: str) -> tuple[str, ...]:
+        return models_of(dataset)
+
+    def latent_datasets(self) -> tuple[str, ...]:
+        return ()
 
     def training_plan(self, spec: TrainSpec, *, replace_other: bool = False) -> TrainingPlan:
         if spec.samples == 666:

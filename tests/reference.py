@@ -237,3 +237,69 @@ def distillation(student: Rows, teacher: Rows) -> float:
     return mean(
         [-math.fsum(t * math.log(s) for s, t in zip(*pair, strict=True)) for pair in zip(student, teacher, strict=True)]
     )
+
+
+# ALRDC (Yang et al., NeurIPS 2020): Eq. 3 and 5 of the supplement; attack, defense and MIE as in its public code
+
+
+def squared_error(pictures: Rows, others: Rows) -> float:
+    """Σ over pixels of the batch mean of (x - x')²."""
+    n_pixels = len(pictures[0])
+    return math.fsum(mean([(a[p] - b[p]) ** 2 for a, b in zip(pictures, others, strict=True)]) for p in range(n_pixels))
+
+
+def gaussian_term(means: Rows, log_variances: Rows, probs: Rows, centres: Rows) -> float:
+    """The batch mean of Σ_k y_k KL(N(z, e^v) ‖ N(μ_k, I)), KL = -1/2 Σ_d (1 + v - (z - μ)² - e^v)."""
+    each = []
+    for z, v, y in zip(means, log_variances, probs, strict=True):
+        total = 0.0
+        for k, centre in enumerate(centres):
+            terms = [1 + v[d] - (z[d] - centre[d]) ** 2 - math.exp(v[d]) for d in range(len(z))]
+            total += y[k] * -0.5 * math.fsum(terms)
+        each.append(total)
+    return mean(each)
+
+
+def category_term(probs: Rows) -> float:
+    """Σ_k of the batch mean of y_k log(y_k + 1e-7)."""
+    return math.fsum(mean([y[k] * math.log(y[k] + 1e-7) for y in probs]) for k in range(len(probs[0])))
+
+
+def discrimination(joint: list[float], product: list[float]) -> float:
+    """-mean[log D(u, v) + log(1 - D(u, shuffled v))], 1e-6 inside the logarithms."""
+    pairs = zip(joint, product, strict=True)
+    return -mean([math.log(own + 1e-6) + math.log(1 - other + 1e-6) for own, other in pairs])
+
+
+def neighbour_weights(latents: Rows, neighbours: int, width: float) -> Rows:
+    """W: each row's nearest, itself counted, by exp(-d² / 2 width²); (W + W^T) / 2, without the diagonal."""
+    n = len(latents)
+    one_way = [[0.0] * n for _ in range(n)]
+    for i in range(n):
+        squared = [squared_distance(latents[i], latents[j]) for j in range(n)]
+        for j in sorted(range(n), key=lambda j: squared[j])[:neighbours]:
+            one_way[i][j] = math.exp(-squared[j] / (2 * width**2))
+    return [[0.0 if i == j else (one_way[i][j] + one_way[j][i]) / 2 for j in range(n)] for i in range(n)]
+
+
+def graph_term(weights: Rows, probs: Rows) -> float:
+    """1/n² Σ_ij W_ij ‖y_i - y_j‖² (Eq. 5)."""
+    n = len(probs)
+    each = [weights[i][j] * squared_distance(probs[i], probs[j]) for i in range(n) for j in range(n)]
+    return math.fsum(each) / n**2
+
+
+def latent_attack(
+    decoded: Rows, perturbed_decoded: Rows, probs: Rows, perturbed_probs: Rows, delta: Rows, code_gamma: float
+) -> float:
+    """2.5 Σ_pixels mean (x̂ - x̂')² + γ Σ_batch ⟨y, y'⟩ + Σ_d mean δ²: the code's γ multiplies a sum over the batch."""
+    overlap = math.fsum(dot(y, other) for y, other in zip(probs, perturbed_probs, strict=True))
+    size = math.fsum(mean([row[d] ** 2 for row in delta]) for d in range(len(delta[0])))
+    return 2.5 * squared_error(decoded, perturbed_decoded) + code_gamma * overlap + size
+
+
+def latent_shift(latents: Rows, delta: Rows) -> tuple[float, float]:
+    """D in percent and per sample: the means over dimensions of Σ|δ_d| / Σ|z_d| and of the batch mean of |δ_d|."""
+    dims = range(len(latents[0]))
+    shares = [math.fsum(abs(r[d]) for r in delta) / math.fsum(abs(r[d]) for r in latents) for d in dims]
+    return 100 * mean(shares), mean([mean([abs(r[d]) for r in delta]) for d in dims])

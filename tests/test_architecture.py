@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
     "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
     "core.figures core.errors core.jobs core.processes core.studies.plans core.studies.records core.table_records "
-    "core.tables core.training_records",
+    "core.tables core.training_records core.latent_results core.latent_tables "
+    "core.published_alrdc",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
@@ -50,6 +51,8 @@ MAY_IMPORT = {
     "core.figures.table_words": "core.figures core.published core.records core.studies.plans core.tables "
     "core.table_records",
     "core.figures.trial_words": "core.data.facts core.figures core.records core.studies.records",
+    "core.figures.stage": "numpy core.figures core.latent_results core.records",
+    "core.figures.latent": "numpy PIL core.figures core.latent_tables core.published_alrdc core.records",
     "core.figures.probe": "numpy core.figures core.own_records core.records",
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
@@ -86,16 +89,24 @@ MAY_IMPORT = {
     "core.records core.types",
     "core.library": "torch core.attacks core.checkpoints core.data core.defenses core.errors core.models core.records "
     "core.registry core.types",
+    "core.latent": "torch core.attacks.latent core.errors core.frames core.latent_results core.library "
+    "core.models.base core.records core.store core.types",
+    "core.latent_results": "numpy core.errors core.metrics core.records core.store",
+    "core.latent_tables": "core.latent_results core.records",
+    "core.published_alrdc": "",
+    "core.training_intents": "core.checkpoints core.data core.errors core.library core.models core.recipes "
+    "core.records core.registry",
     "core.checkpoint_training": "torch core",
-    "core.training_plans": "core.checkpoint_training core.checkpoints core.data core.errors core.library "
+    "core.training_plans": "core.training_intents core.checkpoints core.data core.errors core.library "
     "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
+    "core.attack_making": "core.attacks core.latent core.library core.records",
     "core.maps": "core.errors core.frames core.library core.projection core.records core.store core.types",
     "core.bench": "torch core",
     # The command line: asks the lab, prints
     "core.doctor": "torch core",
     "core.walk": "torch core.errors core.records",
-    "core.matrix": "core.lab core.models core.records core.walk",
+    "core.matrix": "core.lab core.recipes core.records core.walk",
     "core.published": "",
     "core.studies": "",
     "core.studies.records": "core.errors core.records",
@@ -110,7 +121,8 @@ MAY_IMPORT = {
     "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.ensemble_words core.figures.table_text core.lab core.matrix core.models core.runtime core.studies "
+    "core.figures.ensemble_words core.figures.table_text core.lab core.latent_tables core.matrix core.models "
+    "core.published_alrdc core.runtime core.studies "
     "core.tables core.walk "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
@@ -120,6 +132,7 @@ KNOW_BOTH = {
     "core.lab",
     "core.maps",
     "core.frames",
+    "core.latent",
     "core.probe",
     "core.traces",
     "core.library",

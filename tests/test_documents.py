@@ -11,7 +11,6 @@ from packaging.utils import canonicalize_name
 
 from core.__main__ import parser
 from core.attacks import ATTACKS
-from core.checkpoint_training import attacker_recipe, model_recipe
 from core.checkpoints import find_cards, load_weights, reference
 from core.commands.checkpoints import train_spec
 from core.data import DATASET_FACTS, DATASETS
@@ -19,9 +18,10 @@ from core.defenses import DEFENSES
 from core.lab import Lab
 from core.matrix import missing
 from core.models import MODELS
-from core.recipes import BY_PROTOCOL, ar_dmvc_paper, ar_dmvc_released, lab
+from core.recipes import ALRDC, AR_DMVC, BY_PROTOCOL, alrdc, ar_dmvc_paper, ar_dmvc_released, lab
 from core.records import TrainSpec
 from core.runtime import PROJECT
+from core.training_intents import attacker_recipe, model_recipe
 from tests.test_architecture import SOURCES, STANDARD, imports
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -52,7 +52,7 @@ def commands():
     """Every ``python -m core …`` that a document, a recipe or a card tells the reader to run."""
     told = {f"card {card.dataset}/{card.name}": [card.command] for card in CARDS}
     places = {name: text(name) for name in DOCUMENTS if (PROJECT / name).is_file()}
-    places |= {module.__name__: module.__doc__ for module in (ar_dmvc_paper, ar_dmvc_released, lab)}
+    places |= {module.__name__: module.__doc__ for module in (ar_dmvc_paper, ar_dmvc_released, lab, alrdc)}
     for place, words in places.items():
         told[place] = re.findall(r"python -m core [^`\n#|…]*", words)
     return [(place, command.strip()) for place, found in told.items() for command in found]
@@ -171,7 +171,11 @@ def test_a_shipped_checkpoint_fits_its_network(card):
         assert not any(parameter.requires_grad for parameter in model.parameters())
     else:
         (target,) = [other for other in CARDS if other.sha256 == card.target_sha256]
-        assert len(library.generators(target)) == len(card.view_shapes)
+        if card.kind == "latent":
+            assert library.networks(card).gammas == tuple(card.recipe["gammas"])
+            assert library.latent_attacker(target) == card
+        else:
+            assert len(library.generators(target)) == len(card.view_shapes)
 
 
 @every_card
@@ -189,7 +193,8 @@ LARGEST_FOLDER = 60_000_000  # bytes
 @pytest.mark.parametrize("dataset", EMBEDDED)
 def test_every_model_of_an_embedded_data_set_is_shipped_with_its_attacker(dataset):
     base = TrainSpec(dataset="", model="")
-    assert missing(Lab(checkpoints=CHECKPOINTS), [dataset], base) == []
+    models = [model for paper in (AR_DMVC, ALRDC) if dataset in paper.datasets for model in paper.models]
+    assert missing(Lab(checkpoints=CHECKPOINTS), [dataset], base, models) == []
 
 
 def test_the_checkpoints_stay_small():

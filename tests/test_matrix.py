@@ -11,7 +11,7 @@ from core.checkpoints import save_checkpoint
 from core.errors import LabError
 from core.lab import Lab
 from core.matrix import missing, train_all
-from core.models import MODELS
+from core.recipes import models_of
 from core.records import EpochLog, TrainSpec
 from core.store import ResultStore
 from tests.fake_lab import card as fake_card
@@ -42,8 +42,16 @@ def names(jobs):
 
 def test_where_nothing_is_trained_every_model_and_its_attacker_are_missing(tmp_path):
     datasets = ("patched_digits", "noisy_digits")
-    expected = [[f"{dataset}/{model}", f"{dataset}/{model}.gan"] for dataset in datasets for model in MODELS]
+    expected = [
+        [f"{dataset}/{model}", f"{dataset}/{model}.gan"] for dataset in datasets for model in models_of(dataset)
+    ]
     assert names(missing(make_lab(tmp_path), datasets, ANY)) == expected
+
+
+def test_a_hardened_model_stands_behind_the_attacker_it_is_hardened_against(tmp_path):
+    jobs = names(missing(make_lab(tmp_path), ["digits"], ANY))
+    assert len(jobs) == 3
+    assert jobs[0] == ["digits/conv_ae", "digits/conv_ae.latent", "digits/alrdc", "digits/alrdc.latent"]
 
 
 def test_only_the_attacker_is_missing_where_the_model_is_there(tmp_path):

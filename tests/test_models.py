@@ -8,11 +8,12 @@ from core.models import MODELS
 from core.models.encoders import ConvolutionalEncoder, use_precision
 from core.models.fusion import WeightedFusion
 from core.models.initialise import initialise
+from core.recipes.alrdc import MODELS as LATENT_MODELS
 from tests import reference
 from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model
 
 CLOSE = 1e-5  # sums of up to 1024 float32 products, in a different order
-TAKES_ANY_SIZE = ("sem",)  # flat pictures, no weighted mean
+TAKES_ANY_SIZE = ("sem", *LATENT_MODELS)  # flat pictures, or one latent of all views: no weighted mean
 WITH_CONTRAST = ("comvc", "cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc")
 DDC_FAMILY = ("simvc", *WITH_CONTRAST)
 

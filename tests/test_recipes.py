@@ -10,7 +10,22 @@ from core.data import DATASET_FACTS, DATASETS
 from core.defenses import DEFENSES
 from core.errors import LabError
 from core.models import MODELS
-from core.recipes import BY_PROTOCOL, RECIPES, ar_dmvc_paper, ar_dmvc_released, base, lab, recipe_name
+from core.recipes import (
+    ALRDC,
+    AR_DMVC,
+    BY_PROTOCOL,
+    PAPERS,
+    RECIPES,
+    alrdc,
+    ar_dmvc_paper,
+    ar_dmvc_released,
+    base,
+    datasets_of,
+    lab,
+    models_of,
+    recipe_name,
+)
+from core.recipes.base import AdversarialTraining, AttackerRecipe, LatentAttackerRecipe, LatentDefense
 
 TABLE_1 = ("noisy_mnist", "noisy_fashion", "patched_mnist")
 WITHOUT_STAGES = ("simvc", "comvc", "cl_mvc")
@@ -25,12 +40,29 @@ def recipe(dataset, model, protocol):
     return RECIPES.make(f"{dataset}/{model}" + ("" if protocol == "lab" else f".{protocol}"))
 
 
-def test_every_protocol_has_every_model_on_every_data_set():
-    wanted = {(dataset, model, protocol) for dataset in DATASETS for model in MODELS for protocol in PROTOCOLS}
-    wanted -= {(dataset, OWN, protocol) for dataset in DATASETS for protocol in ("paper", "released")}
+def test_every_protocol_has_every_model_of_a_paper_on_every_data_set_of_it():
+    wanted = {
+        (dataset, model, protocol)
+        for paper in PAPERS
+        for dataset in paper.datasets
+        for model in paper.models
+        for protocol in paper.protocols
+    }
     made = [RECIPES.make(name) for name in RECIPES]
-    assert {(r.dataset, r.model, r.protocol) for r in made} >= wanted
+    assert {(r.dataset, r.model, r.protocol) for r in made} == wanted
+    assert set(AR_DMVC.protocols) == set(ALRDC.protocols) == set(PROTOCOLS)
+    assert [paper.models for paper in PAPERS if set(paper.protocols) != set(PROTOCOLS)] == [(OWN,)]
     assert set(BY_PROTOCOL) == set(PROTOCOLS) == set(base.PROTOCOLS)
+
+
+def test_every_model_and_every_data_set_belongs_to_a_paper():
+    assert {model for paper in PAPERS for model in paper.models} == set(MODELS)
+    assert {dataset for paper in PAPERS for dataset in paper.datasets} == set(DATASETS)
+    for paper in PAPERS:
+        shapes = {len(DATASET_FACTS[dataset].view_shapes) == 1 for dataset in paper.datasets}
+        assert shapes == {paper is ALRDC}  # one view is ALRDC's case
+    assert models_of("digits") == alrdc.MODELS
+    assert datasets_of("cl_mvc") == AR_DMVC.datasets
 
 
 @every_recipe
@@ -52,17 +84,25 @@ def test_a_recipe_names_things_that_are_there(name):
     )
     if made.defense is not None:
         assert made.model in DEFENSES
+    if isinstance(made.defense, AdversarialTraining):
         assert made.defense.inner.objective in OBJECTIVES
+    if isinstance(made.defense, LatentDefense):
+        assert f"{made.dataset}/{made.defense.base}" in RECIPES
+        assert made.defense.gamma in made.attacker.gammas
 
 
 @every_recipe
 def test_a_recipes_numbers_are_possible(name):
     made = RECIPES.make(name)
-    budgets = [made.attacker.epsilon, *(stage.epsilon for stage in (made.defense.stages if made.defense else ()))]
-    for epsilon in budgets:
+    stages = made.defense.stages if isinstance(made.defense, AdversarialTraining) else ()
+    budgets = [made.attacker.epsilon] if isinstance(made.attacker, AttackerRecipe) else []
+    for epsilon in [*budgets, *(stage.epsilon for stage in stages)]:
         assert 0 < Budget(epsilon=epsilon).epsilon <= 1
     assert min(made.batch_size, made.runs, made.schedule.epochs, made.attacker.epochs, made.attacker.batch_size) >= 1
-    assert 0 < made.attacker.late_learning_rate <= made.attacker.learning_rate < 1
+    late = made.attacker.learning_rate
+    if isinstance(made.attacker, AttackerRecipe):
+        late = made.attacker.late_learning_rate
+    assert 0 < late <= made.attacker.learning_rate < 1
     assert made.schedule.clip_norm is None or made.schedule.clip_norm > 0
     assert made.schedule.patience is None or made.schedule.patience > 0
     assert min(made.schedule.rounds, made.schedule.pretraining_epochs + 1) >= 1
@@ -85,17 +125,18 @@ def test_a_recipe_says_every_number_itself():
             cls()
 
 
-@pytest.mark.parametrize("module", [ar_dmvc_paper, ar_dmvc_released, lab], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [ar_dmvc_paper, ar_dmvc_released, lab, alrdc], ids=lambda module: module.__name__)
 def test_a_recipe_module_names_its_paper_and_a_command(module):
-    assert "ICML 2024" in module.__doc__ or "CVPR" in module.__doc__
-    assert "Huang et al." in module.__doc__
+    papers = ("Yang et al.", "NeurIPS 2020") if module is alrdc else ("Huang et al.", "ICML 2024")
+    assert all(word in module.__doc__ for word in papers)
     assert "python -m core train" in module.__doc__
 
 
 def test_defended_models_have_a_defense_and_the_others_none():
     for name in RECIPES:
         made = RECIPES.make(name)
-        assert (made.defense is not None) == (made.model in (*DEFENDED, OWN)), name
+        assert (made.defense is not None) == (made.model in (*DEFENDED, OWN, *alrdc.HARDENED)), name
+        assert isinstance(made.attacker, LatentAttackerRecipe) == (made.model in alrdc.MODELS), name
         if made.model == "ar_dmvc":
             assert made.defense.mitigation_weight == 0, name  # γ = 0 is AR-DMVC
         if made.model == "ar_dmvc_am":
@@ -221,7 +262,7 @@ def test_the_printed_baselines_follow_their_own_papers(dataset):
     assert "reference_pairs" not in info.model_options
 
 
-@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("dataset", AR_DMVC.datasets)
 def test_the_labs_attacker_is_scored_on_samples_it_never_saw(dataset):
     made = recipe(dataset, "cl_mvc", "lab").attacker
     assert (made.trained_on, made.target_mode) == ("train", "eval")
@@ -229,7 +270,7 @@ def test_the_labs_attacker_is_scored_on_samples_it_never_saw(dataset):
     assert made.weight_std < 0.1  # N(0, 1) saturates the tanh before any training
 
 
-@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("dataset", AR_DMVC.datasets)
 def test_the_labs_defenses_harden_at_a_growing_epsilon_up_to_the_released_one(dataset):
     stages = recipe(dataset, "ar_dmvc_am", "lab").defense.stages
     epsilons = [stage.epsilon for stage in stages]
@@ -237,7 +278,7 @@ def test_the_labs_defenses_harden_at_a_growing_epsilon_up_to_the_released_one(da
     assert epsilons[-1] == 0.2
 
 
-@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("dataset", datasets_of(OWN))
 def test_the_labs_own_defense_hardens_at_a_growing_epsilon_up_to_the_data_sets(dataset):
     stages = recipe(dataset, OWN, "lab").defense.stages
     epsilons = [stage.epsilon for stage in stages]
@@ -246,7 +287,7 @@ def test_the_labs_own_defense_hardens_at_a_growing_epsilon_up_to_the_data_sets(d
     assert min(stage.epochs for stage in stages) >= 1
 
 
-@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("dataset", datasets_of(OWN))
 def test_the_labs_own_defense_has_the_teacher_that_the_papers_start_from(dataset):
     own, other = recipe(dataset, OWN, "lab"), recipe(dataset, "ar_dmvc_am", "lab")
     assert own.defense.warm_up_epochs == other.defense.warm_up_epochs

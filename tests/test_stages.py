@@ -18,6 +18,7 @@ from core.models import MODELS
 from core.models.heads import CentroidHead
 from core.models.initialise import initialise
 from core.recipes import RECIPES
+from core.recipes.alrdc import MODELS as LATENT_MODELS
 from core.recipes.base import Stage
 from core.records import TrainSpec
 from core.store import ResultStore
@@ -775,6 +776,7 @@ def test_what_is_left_is_all_that_an_encoding_needs(name, few):
 
 
 STAYS_FOR_LOSSES = {"multi_vae": {"log_variances"}}  # of a latent's spread, which an encoding leaves out
+STAYS_FOR_LOSSES |= {name: {"log_variance", "decoders", "centres"} for name in LATENT_MODELS}  # ALRDC uses them
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import pytest
 import torch
 from conftest import PROJECT
 
-from core.checkpoint_training import attacker_recipe, model_recipe
 from core.data import DATASET_FACTS, DATASETS
 from core.errors import LabError
 from core.figures import trial_words
@@ -17,6 +16,7 @@ from core.studies import kept, plans
 from core.studies.records import STATES, Change, TransferSpec, TrialSpec
 from core.studies.trial import UNTRAINED, changed, changed_attacker
 from core.tables import MODELS
+from core.training_intents import attacker_recipe, model_recipe
 
 TRAIN = TrainSpec(dataset="patched_digits", model="simvc", samples=100, epochs=2, runs=1)
 QUICK = TrialSpec(train=TRAIN, epsilons=(0.1, 0.3), states=("noise", "gan"), attacker_epochs=1, scored_samples=24)

@@ -89,8 +89,10 @@ def test_before_the_first_training_the_page_says_what_to_do(app):
 
 def test_every_data_set_and_every_model_can_be_picked(app):
     open_page(app)
-    assert len(app.selectbox(key="tr_data").options) == 7
+    assert len(app.selectbox(key="tr_data").options) == 10
     assert len(app.selectbox(key="tr_model").options) == len(MODELS)
+    app.selectbox(key="tr_data").select("digits").run()
+    assert app.selectbox(key="tr_model").options == ["ConvAE", "MIE", "Graph", "ConvAE+", "MIE+", "Graph+"]
 
 
 def test_a_training_is_started_watched_and_its_model_used(app, trainings):

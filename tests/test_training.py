@@ -6,9 +6,8 @@ from torch import nn
 
 from core.augmentation import AUGMENTATIONS
 from core.errors import LabError
-from core.models import MODELS
-from core.recipes import RECIPES
-from core.recipes.base import Stage
+from core.recipes import PAPERS, RECIPES, datasets_of, recipe_name
+from core.recipes.base import AdversarialTraining, RobustDistillation, Stage
 from core.runs import RunFolder
 from core.trainers import attacker_training, model_training
 from core.training import Phase, Update, fit, restore, snapshot
@@ -361,19 +360,23 @@ def test_every_protocol_trains_an_attacker(protocol, trained, few):
     assert set(logs[0].terms) == {"discriminator", "complementarity", "consistency", "constraint", "realism"}
 
 
-@pytest.mark.parametrize("protocol", ["lab", "paper", "released"])
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize(
+    ("model", "protocol"), [(m, protocol) for paper in PAPERS for m in paper.models for protocol in paper.protocols]
+)
 def test_every_protocol_trains_every_model(model, protocol, few):
-    recipe = RECIPES.make(f"noisy_digits/{model}" + ("" if protocol == "lab" else f".{protocol}"))
+    dataset = datasets_of(model)[0]
+    recipe = RECIPES.make(recipe_name(dataset, model, protocol))
     pretraining = min(recipe.schedule.pretraining_epochs, 1)
     schedule = replace(recipe.schedule, epochs=1, pretraining_epochs=pretraining)
     changes = {"schedule": schedule, "batch_size": 12}
-    if recipe.defense is not None:
+    own = {"batch_size": 12} if isinstance(recipe.defense, RobustDistillation) else {}
+    if isinstance(recipe.defense, AdversarialTraining | RobustDistillation):
         changes["defense"] = replace(
             recipe.defense,
             warm_up_epochs=min(recipe.defense.warm_up_epochs, 1),
             stages=tuple(replace(stage, epochs=1) for stage in recipe.defense.stages[-2:]),
             inner=replace(recipe.defense.inner, steps=1),
+            **own,
         )
     training = model_training(replace(recipe, **changes), SHAPES, N_CLASSES, seed=0, device=CPU)
     before = {name: tensor.clone() for name, tensor in training.result.named_parameters()}

@@ -5,14 +5,16 @@ import fake_lab
 import pytest
 import torch
 
-from core.checkpoint_training import intend
+from core.data import DATASET_FACTS
 from core.errors import LabError
 from core.lab import Lab
-from core.models import MODELS
+from core.recipes import PAPERS
+from core.recipes.alrdc import MODELS as LATENT_MODELS
 from core.records import EpochLog, TrainSpec
 from core.run_reader import read_run
 from core.store import ResultStore
 from core.trainers import attacker_training, model_training
+from core.training_intents import Intent, intend, model_recipe
 from core.workload import epochs, progress, steps, trial_runs, whole_runs, work
 
 TINY = TrainSpec(dataset="patched_digits", model="simvc", samples=100, epochs=2, runs=1)
@@ -48,15 +50,19 @@ def log(phase="clustering", epoch=1, of=4, run=1, runs=1):
     )
 
 
-@pytest.mark.parametrize("protocol", ["lab", "released"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("model", "protocol"), [(m, p) for paper in PAPERS for m in paper.models for p in paper.protocols if p != "paper"]
+)
 def test_the_epochs_of_a_plan_are_those_that_are_trained(lab, model, protocol):
-    intent = intend(lab.library, TrainSpec(dataset="patched_digits", model=model, protocol=protocol))
+    spec = TrainSpec(dataset="digits" if model in LATENT_MODELS else "patched_digits", model=model, protocol=protocol)
+    recipe = model_recipe(spec)
+    intent = Intent(spec, recipe, model, recipe.runs, None)
     device = torch.device("cpu")
-    training = model_training(intent.recipe, ((1, 28, 28),) * 3, 3, seed=0, device=device)
+    shapes = DATASET_FACTS[spec.dataset].view_shapes
+    training = model_training(intent.recipe, shapes, 3, seed=0, device=device)
     each = [phase.epochs for phase in training.phases]
     trials, whole = trial_runs(intent.values), whole_runs(intent.values)
-    assert (trials > 0) == (protocol == "lab" and intent.values["defense"] is not None)
+    assert (trials > 0) == (protocol == "lab" and model in ("ar_dmvc", "ar_dmvc_am", "rcd_mvc"))
     assert epochs(intent.values) == trials * each[0] + whole * sum(each)
 
 
@@ -178,7 +184,7 @@ def test_data_that_must_be_fetched_or_brought_are_named_before(lab):
     ("spec", "said"),
     [
         (replace(MODEL, model="cl_mv"), "Did you mean cl_mvc"),
-        (replace(MODEL, dataset="digits"), "no data set called"),
+        (replace(MODEL, dataset="digit"), "no data set called"),
         (replace(MODEL, samples=99), "A batch of 100 needs at least as many samples, got 99"),
         (replace(MODEL, samples=899), "has 898 samples, fewer than 899"),
         (TrainSpec(dataset="noisy_digits", model="cl_mvc", kind="attacker"), "no checkpoint of noisy_digits"),

@@ -46,7 +46,7 @@ function createMatrix(panel, stage, after) {
     const long = scene.clusters.some((name) => name.length > 2);
     table.classList.toggle("upright", long);
     table.classList.toggle("dense", scene.classes.length > DENSE);
-    table.setAttribute("aria-label", `Labels by clusters, ${after ? "at this ε" : "clean"}`);
+    table.setAttribute("aria-label", `Labels by clusters, ${after ? `at this ${scene.symbol}` : "clean"}`);
     cells = scene.classes.map((_, label) => scene.columns.map((cluster) => cell(label, cluster)));
     last = cells[0][0];
     last.tabIndex = 0;

@@ -20,7 +20,7 @@ function createPlot(panel, stage, { shape, tallest }) {
     for (let f = 0; f < scene.total; f += every) {
       parts.push(svg("text", { class: "axis", x: x(f), y: height - 19, "text-anchor": "middle" }, epsilonText(scene.epsilons[f])));
     }
-    parts.push(svg("text", { class: "axis", x: (left + width - right) / 2, y: height - 3, "text-anchor": "middle" }, "ε"));
+    parts.push(svg("text", { class: "axis", x: (left + width - right) / 2, y: height - 3, "text-anchor": "middle" }, scene.symbol ?? "ε"));
     return parts;
   }
 

@@ -32,7 +32,8 @@ function hasMoved(scene, frame, sample) {
 }
 
 function epsilonText(epsilon) {
-  return epsilon === 0 ? "0" : epsilon.toFixed(4).replace(/0{1,2}$/, "");
+  if (epsilon === 0 || (epsilon > 1 && Number.isInteger(epsilon))) return String(epsilon);
+  return epsilon.toFixed(4).replace(/0{1,2}$/, "");
 }
 
 function el(tag, attributes = {}, ...children) {
@@ -48,8 +49,10 @@ function el(tag, attributes = {}, ...children) {
 // A titled part of a component; `tools` takes its small buttons.
 function createPanel(parent, title, kind) {
   const tools = el("span", { class: "tools" });
-  const node = el("section", { class: `panel ${kind}` }, el("div", { class: "title" }, el("h3", {}, title), tools));
+  const name = el("h3", {}, title);
+  const node = el("section", { class: `panel ${kind}` }, el("div", { class: "title" }, name, tools));
   node.tools = tools;
+  node.rename = (words) => setText(name, words);
   parent.append(node);
   return node;
 }

@@ -5,7 +5,8 @@ const REST = 700; // milliseconds without a change until the value is told to Py
 const BEAT = 420; // milliseconds a frame while playing
 
 // `name` labels the slider, `text` says a value. Set `onshow` to draw a frame, `oncommit` to hear where it rested.
-function createScrubber({ name, text, play: playing }) {
+function createScrubber({ name: first, text, play: playing }) {
+  let name = first;
   const play = el("button", { type: "button", class: "play", title: playing });
   const slider = el("input", { type: "range", min: "0", step: "1", value: "0", "aria-label": name });
   const track = el("div", { class: "track", "aria-hidden": "true" });
@@ -66,8 +67,10 @@ function createScrubber({ name, text, play: playing }) {
     return Math.min(last, far.indexOf(Math.min(...far)));
   }
 
-  // New data: `frames` of the `values` are there. `identity` names the whole row, `start` the value to open at.
-  scrubber.update = ({ values, frames, start, identity }) => {
+  // New data: `frames` of the `values` are there. `identity` names the whole row, `start` the value to open at, `name` it.
+  scrubber.update = ({ values, frames, start, identity, name: called = name }) => {
+    name = called;
+    slider.setAttribute("aria-label", name);
     if (state.identity !== null && state.identity !== identity) state.follow = true;
     const arrived = state.frames !== frames && frames === values.length;
     Object.assign(state, { values, frames, identity });

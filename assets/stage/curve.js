@@ -1,6 +1,6 @@
 // A score over ε: the attack (ACC with both matchings), its controls, and where we are.
 
-const SHAPES = { attack: "●", rematched: "○", noise: "■", untrained_generator: "▲" };
+const SHAPES = { attack: "●", rematched: "○", noise: "■", untrained_generator: "▲", random_direction: "■" };
 const DASHES = { rematched: "5 4", untrained_generator: "2 3" };
 
 function createCurve(panel, stage) {
@@ -17,7 +17,7 @@ function createCurve(panel, stage) {
   function build(nextScene, nextColors) {
     [scene, colors] = [nextScene, nextColors];
     const lines = scene.lines.filter(({ values }) => values[measure]);
-    plot.draw(scene, () => [...lines].reverse().flatMap(line), `${measure} over ε, the attack beside its controls`);
+    plot.draw(scene, () => [...lines].reverse().flatMap(line), `${measure} over ${scene.symbol}, the attack beside its controls`);
     const measures = Object.keys(scene.lines[0].values);
     fillChoice(choice, measures.map((name) => [name, name === measure, () => { measure = name; }]), () => build(scene, colors));
     const names = { attack: `${scene.attack}`, rematched: `${scene.attack}, re-matched` };

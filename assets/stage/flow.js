@@ -8,12 +8,13 @@ const LINE = 13; // pixels a name needs
 
 function createFlow(panel, stage) {
   const drawing = svg("svg", { role: "group" });
-  const note = el("p", { class: "note" }, "Left: clean clusters. Right: clusters at this ε. Grey bands stay.");
+  const note = el("p", { class: "note" });
   panel.append(drawing, note);
   let scene, colors, width, height, order = [];
 
   function build(nextScene, nextColors) {
     [scene, colors] = [nextScene, nextColors];
+    setText(note, `Left: clean clusters. Right: clusters at this ${scene.symbol}. Grey bands stay.`);
     width = Math.max(220, panel.clientWidth - 2);
     height = Math.max(240, Math.min(420, 34 * scene.columns.length));
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);

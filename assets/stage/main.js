@@ -3,7 +3,7 @@
 const stages = new WeakMap();
 
 function createStage(root) {
-  const scrubber = createScrubber({ name: "ε", text: epsilonText, play: "Play ε from 0 upwards" });
+  const scrubber = createScrubber({ name: "ε", text: epsilonText, play: "Play from 0 upwards" });
   const stage = { selected: null, hovered: null, commit: () => {} };
   const selection = createSelection(changed);
   stage.selection = selection;
@@ -92,6 +92,8 @@ function createStage(root) {
   function build(scene) {
     const before_ = state.scene;
     state.scene = scene;
+    panels.after.rename(`Confusion, at this ${scene.symbol}`);
+    panels.curve.rename(`Scores over ${scene.symbol}`);
     selection.use(scene);
     if (!before_) open(scene.selection);
     else if (before_.subject !== scene.subject) {
@@ -113,7 +115,7 @@ function createStage(root) {
     flow.build(state.scene, state.colors);
     curve.build(state.scene, state.colors);
     if (fresh) {
-      scrubber.update({ values: scene.epsilons, frames: scene.frames, start: scene.start, identity: scene.id.split("-")[0] });
+      scrubber.update({ values: scene.epsilons, frames: scene.frames, start: scene.start, identity: scene.id.split("-")[0], name: scene.symbol });
     } else scrubber.redraw();
     pictures.mark(stage.selected, stage.hovered);
     root.dataset.frames = String(state.scene.frames);

@@ -43,7 +43,7 @@ function createPictures(panel, stage, fileName) {
     const rowsText = scene.views.map((name, v) => (scene.attacked.includes(v) ? name : `${name} (not attacked)`));
     const how = scene.shown.length < scene.n ? ` Pictures of ${scene.shown.length} of the ${scene.n} samples${scene.picked ? ", selected ones first" : ""}.` : "";
     note.textContent = `Rows of a card: ${rowsText.join(", ")}. Above: its cluster, clean and now; ▲ moved. `
-      + `Below: the smallest ε of the grid that moves it.${how}`;
+      + `Below: the smallest ${scene.symbol} of the grid that moves it.${how}`;
     moves = scene.shown.map((sample) => {
       for (let f = 1; f < scene.frames; f++) if (hasMoved(scene, f, sample)) return f;
       return scene.total;
@@ -113,8 +113,8 @@ function createPictures(panel, stage, fileName) {
       if (step && at >= 0) nodes[at + step]?.focus();
     };
     key.replaceChildren(
-      el("span", { class: "key-clean" }, "clean"), " · perturbation ", scale, " · ",
-      el("span", { class: "key-adversarial" }, "adversarial"),
+      el("span", { class: "key-clean" }, scene.triple[0]), ` · ${scene.triple[1]} `, scale, " · ",
+      el("span", { class: "key-adversarial" }, scene.triple[2]),
     );
   }
 
@@ -143,7 +143,7 @@ function createPictures(panel, stage, fileName) {
   }
 
   function mark(selected, hovered) {
-    watch.hidden = selected === null;
+    watch.hidden = selected === null || !scene.steps;
     cards.forEach(({ node }, place) => {
       const sample = scene.shown[place];
       node.setAttribute("aria-pressed", String(sample === selected));

@@ -38,7 +38,7 @@ from core.lab import CONTROLS
 from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.recipes import RECIPES, recipe_name
-from core.recipes.base import Recipe
+from core.recipes.base import AttackerRecipe, Recipe
 from core.records import EpochLog
 from core.runtime import find_device
 from core.trainers import Training, attacker_training, model_training
@@ -113,6 +113,11 @@ class _Subject:
     device: torch.device
 
     @property
+    def attacker(self) -> AttackerRecipe:
+        assert isinstance(self.recipe.attacker, AttackerRecipe)
+        return self.recipe.attacker
+
+    @property
     def budget(self) -> Budget:
         return Budget(epsilon=self.report.spec.epsilon)
 
@@ -128,7 +133,7 @@ class _Subject:
         if ATTACKS[name] is not GenerativeAttack:
             return _with_defaults(name)
         knobs: dict[str, Any] = {
-            "weight_std": self.recipe.attacker.weight_std,
+            "weight_std": self.attacker.weight_std,
             "generator": torch.Generator().manual_seed(self.report.spec.seed),
             "device": self.device,
         }
@@ -149,6 +154,8 @@ def _prepare(name: str, report: BenchReport, device: torch.device) -> _Subject:
     if recipe_name(spec.dataset, name, "lab") not in RECIPES:
         raise LabError(f"The lab has no recipe for {name} on {spec.dataset}.")
     recipe = RECIPES.make(recipe_name(spec.dataset, name, "lab"), precision=spec.precision)
+    if not isinstance(recipe.attacker, AttackerRecipe):
+        raise LabError(f"The bench measures models that a GAN attacks; {name} is attacked in its latent.")
     recipe = replace(recipe, attacker=replace(recipe.attacker, precision=spec.precision))
     model = _model_training(recipe, facts, spec.seed, device).result
     assert isinstance(model, ClusteringModel)
@@ -183,9 +190,7 @@ def _parts(subject: _Subject) -> dict[str, Part]:
     seed = subject.report.spec.seed
     trainings = {
         "train step": lambda: _model_training(subject.recipe, subject.facts, seed, subject.device),
-        "gan train step": lambda: attacker_training(
-            subject.recipe.attacker, subject.model, seed=seed, device=subject.device
-        ),
+        "gan train step": lambda: attacker_training(subject.attacker, subject.model, seed=seed, device=subject.device),
     }
     return {
         "encode": partial(_encode, subject),

@@ -10,7 +10,6 @@ from tqdm import tqdm
 from core.commands.printing import Row, make_lab, print_json, print_table, split_target, three_scores
 from core.data import DATASET_FACTS, DATASETS
 from core.figures import ensemble_words
-from core.lab import CONTROLS
 from core.records import AttackScores, AttackSpec, Frame, SweepReport, SweepSpec
 
 
@@ -83,7 +82,7 @@ def _print_frames(report: SweepReport, options: Namespace, frames: Iterable[Fram
     rows = [_score_row("clean", report.frames[0].scores)]
     for frame in frames:
         rows.append(_score_row(f"{spec.attack} ε={frame.epsilon:g}", frame.scores))
-        rows += [_score_row(f"  control {name}", frame.controls[name]) for name in CONTROLS]
+        rows += [_score_row(f"  control {name}", scores) for name, scores in frame.controls.items()]
     print_table(SCORE_HEADER, rows)
     for frame in frames:
         if frame.ensemble is not None:

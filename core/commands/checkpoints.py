@@ -19,14 +19,14 @@ from core.errors import LabError
 from core.lab import Lab
 from core.matrix import missing, train_all
 from core.models import MODELS
-from core.records import CheckpointCard, TrainSpec
+from core.records import ATTACKER_KINDS, CheckpointCard, TrainSpec
 from core.runtime import find_device
 
 
 def list_everything(options: Namespace) -> None:
     """Data sets, models, attacks, defenses and checkpoints with their scores."""
     lab = make_lab(options)
-    cards = [*lab.cards("model"), *lab.cards("attacker")]
+    cards = [*lab.cards("model"), *lab.cards("attacker"), *lab.cards("latent")]
     if options.json:
         names = {"datasets": [*DATASETS], "models": [*MODELS], "attacks": [*ATTACKS], "defenses": [*DEFENSES]}
         print_json(names | {"checkpoints": [asdict(card) for card in cards]})
@@ -43,6 +43,10 @@ def list_everything(options: Namespace) -> None:
     if attackers:
         print()
         print_table(("attacker", "ε", "ACC clean", "noise", "attacked", "protocol", "training"), attackers)
+    perturbing = [_latent_row(card) for card in cards if card.kind == "latent"]
+    if perturbing:
+        print()
+        print_table(("latent attacker", "γ", "ACC clean", "random", "attacked", "protocol", "training"), perturbing)
     for problem in lab.problems():
         print(problem, file=sys.stderr)
 
@@ -54,9 +58,17 @@ def _model_row(card: CheckpointCard) -> Row:
 
 
 def _attacker_row(card: CheckpointCard) -> Row:
-    accuracies = [f"{card.scores[state]['accuracy']:.3f}" for state in ("clean", "noise_frozen", "gan_frozen")]
+    return _attack_row(card, card.recipe["epsilon"], ("clean", "noise_frozen", "gan_frozen"))
+
+
+def _latent_row(card: CheckpointCard) -> Row:
+    return _attack_row(card, card.recipe["gamma"], ("clean", "random_direction_frozen", "latent_frozen"))
+
+
+def _attack_row(card: CheckpointCard, strength: float, states: tuple[str, ...]) -> Row:
+    accuracies = [f"{card.scores[state]['accuracy']:.3f}" for state in states]
     made = (card.protocol, as_time(card.training_seconds))
-    return (f"{card.dataset}/{card.name}", card.recipe["epsilon"], *accuracies, *made)
+    return (f"{card.dataset}/{card.name}", f"{strength:g}", *accuracies, *made)
 
 
 def train(options: Namespace) -> None:
@@ -145,15 +157,16 @@ def train_missing(lab: Lab, options: Namespace) -> None:
 
 
 def train_spec(options: Namespace) -> TrainSpec:
-    """What to train by the command line: DATASET/MODEL, an attacker if it ends in .gan."""
+    """What to train by the command line: DATASET/MODEL, an attacker if it ends in .gan or .latent."""
     dataset, name = split_target(options.target)
-    kind = "attacker" if name.endswith(".gan") else "model"
-    return TrainSpec(dataset=dataset, model=name.removesuffix(".gan"), kind=kind, **_train_words(options))
+    target, _, last = name.rpartition(".")
+    kind = next((kind for kind, attack in ATTACKER_KINDS.items() if target and attack == last), "model")
+    return TrainSpec(dataset=dataset, model=name if kind == "model" else target, kind=kind, **_train_words(options))
 
 
 def _train_words(options: Namespace) -> dict[str, Any]:
     """What the options say of any training."""
-    names = ("protocol", "seed", "samples", "epochs", "runs", "epsilon", "precision")
+    names = ("protocol", "seed", "samples", "epochs", "runs", "epsilon", "precision", "latent")
     return {name: getattr(options, name) for name in names}
 
 

@@ -1,6 +1,6 @@
 """Data sets by name: ``DATASETS.make(name, root=None)`` builds one, ``DATASET_FACTS[name]`` describes it."""
 
-from core.data import noisy, patched, people, regdb
+from core.data import noisy, patched, people, regdb, single
 from core.data.facts import DATASET_FACTS, DatasetFacts
 from core.registry import Registry
 from core.types import MultiViewDataset
@@ -15,6 +15,9 @@ DATASETS: Registry[MultiViewDataset] = Registry(
         "noisy_fashion": noisy.noisy_fashion,
         "patched_mnist": patched.patched_mnist,
         "regdb": regdb.regdb,
+        "digits": single.digits,
+        "mnist": single.mnist,
+        "fashion_mnist": single.fashion_mnist,
     },
 )
 

@@ -11,6 +11,8 @@ SOURCES: dict[str, sources.Source] = {
     "noisy_mnist": "MNIST",
     "noisy_fashion": "FashionMNIST",
     "patched_mnist": "MNIST",
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
 }
 DOWNLOAD_MEGABYTES = {"MNIST": 12, "FashionMNIST": 31}
 DISK_MEGABYTES = 55  # of either, unpacked

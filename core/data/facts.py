@@ -22,6 +22,7 @@ PATCHED_NAMES = DIGIT_NAMES[:3]
 NOISY_VIEWS = ("original", "noisy partner")
 PATCHED_VIEWS = ("top centre-left patch", "top centre-right patch", "inner upper-left patch")
 PEOPLE_VIEWS = ("visible", "thermal")
+PICTURE_VIEW = ("picture",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,5 +117,38 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
         class_names=tuple(f"person {number}" for number in range(1, 51)),
         view_names=PEOPLE_VIEWS,
         view_shapes=((3, 128, 64),) * 2,
+    ),
+    "digits": DatasetFacts(
+        title="Digits",
+        sentence="A small handwritten digit, one picture a sample.",
+        source="scikit-learn's digits (UCI, 1,797 real scans), enlarged from 8x8",
+        origin="embedded",
+        epsilon=0.3,
+        samples=1797,
+        class_names=DIGIT_NAMES,
+        view_names=PICTURE_VIEW,
+        view_shapes=((1, 28, 28),),
+    ),
+    "mnist": DatasetFacts(
+        title="MNIST",
+        sentence="A handwritten digit, one picture a sample.",
+        source="MNIST (LeCun, Cortes, Burges), train and test part together",
+        origin="downloaded",
+        epsilon=0.3,
+        samples=70_000,
+        class_names=DIGIT_NAMES,
+        view_names=PICTURE_VIEW,
+        view_shapes=((1, 28, 28),),
+    ),
+    "fashion_mnist": DatasetFacts(
+        title="Fashion-MNIST",
+        sentence="A piece of clothing, one picture a sample.",
+        source="Fashion-MNIST (Xiao, Rasul, Vollgraf; MIT licence), train and test part together",
+        origin="downloaded",
+        epsilon=0.15,
+        samples=70_000,
+        class_names=FASHION_NAMES,
+        view_names=PICTURE_VIEW,
+        view_shapes=((1, 28, 28),),
     ),
 }

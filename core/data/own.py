@@ -12,7 +12,7 @@ from core.data.sources import SIDE
 from core.errors import LabError
 from core.records import Floats
 
-Construction = Literal["noisy", "patched", "free"]
+Construction = Literal["noisy", "patched", "single", "free"]
 
 INK = 0.25  # brightness from which a pixel belongs to what is drawn
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
@@ -32,12 +32,17 @@ FRAMES = {  # as measured: MNIST's digits are 20 pixels by construction, scikit-
     "noisy_mnist": Frame(box=20, by_mass=True),
     "patched_mnist": Frame(box=20, by_mass=True),
     "noisy_fashion": Frame(box=28, by_mass=False),
+    "digits": Frame(box=28, by_mass=False),
+    "mnist": Frame(box=20, by_mass=True),
+    "fashion_mnist": Frame(box=28, by_mass=False),
 }
 
 
 def construction(dataset: str) -> Construction:
-    """How the views of a sample come about: the noise of a pair, patches of one picture, or pictures of their own."""
+    """How the views of a sample come about: noise of a pair, patches of a picture, the picture alone, or their own."""
     names = DATASET_FACTS[dataset].view_names
+    if len(names) == 1:
+        return "single"
     return "noisy" if names == NOISY_VIEWS else "patched" if names == PATCHED_VIEWS else "free"
 
 
@@ -80,6 +85,8 @@ def views_of(dataset: str, first: Floats, second: Floats | None = None, *, seed:
     ``second`` are the pictures of the second view; without them it is made from the first. ``seed`` draws the noise.
     """
     kind = construction(dataset)
+    if kind == "single":
+        return (first,)
     if kind == "patched":
         return tuple(patch(first[:, 0], cell)[:, None] for cell in VIEW_CELLS)
     if kind == "noisy":
@@ -94,6 +101,8 @@ def story(dataset: str, *, separate: bool, seed: int) -> str:
     """How :func:`views_of` makes the views, in a sentence."""
     names = DATASET_FACTS[dataset].view_names
     kind = construction(dataset)
+    if kind == "single":
+        return f"One view: the {names[0]} itself."
     if kind == "patched":
         return f"Views, as the data set makes them: {', '.join(names)} of the picture, enlarged four times."
     if kind == "noisy":

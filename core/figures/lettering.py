@@ -22,6 +22,7 @@ def _arc(x: float, y: float, width: float, height: float, start: float, end: flo
 # Width and lines of each sign, in shares of the font's size; y goes upwards from the baseline.
 SIGNS: dict[str, tuple[float, tuple[tuple[Point, ...], ...]]] = {
     "ε": (0.46, (_arc(0.25, 0.375, 0.16, 0.115, 40, 270), _arc(0.25, 0.14, 0.17, 0.125, 90, 325))),
+    "γ": (0.52, (((0.06, 0.46), (0.25, 0.02)), ((0.47, 0.46), (0.25, 0.02), (0.22, -0.16)))),
     "∞": (0.86, (tuple((0.43 + 0.34 * cos(a * pi / 24), 0.28 + 0.17 * sin(a * pi / 12)) for a in range(49)),)),
     "▲": (0.74, (((0.08, 0.0), (0.37, 0.62), (0.66, 0.0), (0.08, 0.0)),)),
     "−": (0.58, (((0.08, 0.28), (0.5, 0.28)),)),

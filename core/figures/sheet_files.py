@@ -71,7 +71,9 @@ def frame_note(report: SweepReport, frame: int = -1) -> str:
     before, after = report.frames[0].scores.frozen.accuracy, now.scores.frozen.accuracy
     moved = f"{round(now.scores.changed * attack.samples)} of {attack.samples} samples moved"
     change = f"ACC {before:.2f} → {after:.2f} (matching frozen)"
-    return f"{robustness.phrase(attack)}, ε = {words.epsilon_text(now.epsilon)} · {change} · {moved}"
+    return (
+        f"{robustness.phrase(attack)}, {words.symbol(attack)} = {words.epsilon_text(now.epsilon)} · {change} · {moved}"
+    )
 
 
 def page(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from core.figures import selection as selections
 from core.figures import theme, words
 from core.figures.buffer import Arrays, join
+from core.latent_results import result_of
 from core.records import AttackScores, Floats, Frame, Integers, MapRecord, Subject, SweepReport, digest
 
 MAX_SHOWN = 48  # samples in the picture strip
@@ -28,6 +29,14 @@ COLUMNS = (  # of the table of scores: name, meaning
     ("‖δ‖∞", "largest change of any pixel, per view"),
     ("‖δ‖₂", "length of the change, mean over samples, per view"),
 )
+
+LATENT_COLUMNS = (
+    *COLUMNS[:-2],
+    ("D", "size of the perturbation in percent of the latent's, mean over its dimensions"),
+    ("pictures", "squared change of the decoded picture, pixels summed, in percent of the autoencoder's own error"),
+)
+PIXEL_TRIPLE = ("clean", "perturbation", "adversarial")
+LATENT_TRIPLE = ("with z", "change", "with z + δ")
 
 
 def pack(
@@ -64,7 +73,7 @@ def pack(
         "attacked": list(attack.views or range(len(view_names))),
         "classes": list(report.subject.class_names),
         "clusters": cluster_names(report.subject),
-        "heads": COLUMNS,
+        "heads": LATENT_COLUMNS if attack.norm == "gamma" else COLUMNS,
         "matched": report.subject.matching.tolist(),
         "columns": matched_columns(report.subject.matching, len(report.subject.class_names)),
         "shown": shown.tolist(),
@@ -73,15 +82,23 @@ def pack(
         "table": [_table(report, frame) for frame in report.frames],
         "lines": _lines(report),
         "names": map_names(map_record),
-        "map": MAP_LABELS.get(map_record.method, map_record.method),
+        "map": _map_label(report, map_record),
         "protocol": words.protocol(report.spec, report.subject.card_digest, attacker),
         "command": words.command(report.spec),
+        "symbol": words.symbol(attack),
+        "triple": LATENT_TRIPLE if attack.norm == "gamma" else PIXEL_TRIPLE,
+        "steps": attack.norm != "gamma",  # whether a sample can be watched under PGD
         "roles": theme.role_colors(),
         "palette": theme.cluster_palette(report.subject.matching.tolist()),
         "diverging": list(theme.DIVERGING),
         **picture_header,
     }
     return join(header, arrays)
+
+
+def _map_label(report: SweepReport, map_record: MapRecord) -> str:
+    label = MAP_LABELS.get(map_record.method, map_record.method)
+    return label.replace("the hidden layer", "the latent") if report.spec.attack.norm == "gamma" else label
 
 
 def shown_samples(report: SweepReport, chosen: NDArray[np.bool_] | None = None) -> Integers:
@@ -195,22 +212,34 @@ def map_names(record: MapRecord) -> list[list[int]]:
 def _table(report: SweepReport, frame: Frame) -> list[dict[str, Any]]:
     """The rows of numbers at one ε: clean, the attack, its controls."""
     attack = report.spec.attack.attack
-    rows = [_row("clean", "Clean", report.frames[0].scores)]
+    rows = [_row("clean", "Clean", report.frames[0].scores, _sizes(report, report.frames[0]))]
     if frame is not report.frames[0]:
-        rows.append(_row("attack", words.attack_name(attack), frame.scores))
+        sizes = _sizes(report, frame)
+        rows.append(_row("attack", words.attack_name(attack), frame.scores, sizes))
         rows += [
-            _row(name, f"Control: {words.attack_name(name).lower()}", scores)
+            _row(name, f"Control: {words.attack_name(name).lower()}", scores, sizes and ("as long", ""))
             for name, scores in frame.controls.items()
             if name != attack
         ]
     return rows
 
 
-def _row(role: str, name: str, scores: AttackScores) -> dict[str, Any]:
+def _row(role: str, name: str, scores: AttackScores, sizes: Sequence[str] | None = None) -> dict[str, Any]:
     numbers = [scores.frozen.accuracy, scores.rematched.accuracy, scores.frozen.nmi, scores.frozen.ari]
     cells = [*(f"{number:.3f}" for number in numbers), f"{scores.changed:.0%}"]
-    cells += [" / ".join(f"{value:.3f}" for value in scores.linf), " / ".join(f"{value:.2f}" for value in scores.l2)]
-    return {"role": role, "name": name, "cells": cells}
+    if sizes is None:
+        sizes = (" / ".join(f"{value:.3f}" for value in scores.linf), " / ".join(f"{value:.2f}" for value in scores.l2))
+    return {"role": role, "name": name, "cells": [*cells, *sizes]}
+
+
+def _sizes(report: SweepReport, frame: Frame) -> tuple[str, ...] | None:
+    """How far latents and decoded pictures have moved; None for attacks on pixels."""
+    if report.spec.attack.norm != "gamma":
+        return None
+    if frame is report.frames[0]:
+        return "0 %", "0 %"
+    result = result_of(report, frame.epsilon, "")
+    return f"{result.relative_shift:.1f} %", f"{result.moved / max(result.error, 1e-9):.0%}"
 
 
 def _lines(report: SweepReport) -> list[dict[str, Any]]:

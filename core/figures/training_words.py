@@ -9,8 +9,8 @@ from core.training_records import RunRecord, TrainingPlan
 
 def what(spec: TrainSpec, dataset_title: str) -> str:
     """What is trained: "CL-MVC on NoisyDigits", "GAN attacker of CL-MVC on NoisyDigits"."""
-    model = words.model_name(spec.model)
-    return f"{f'GAN attacker of {model}' if spec.kind == 'attacker' else model} on {dataset_title}"
+    kinds = {"attacker": "GAN attacker of ", "latent": "Latent attacker of "}
+    return f"{kinds.get(spec.kind, '')}{words.model_name(spec.model)} on {dataset_title}"
 
 
 def settings(spec: TrainSpec) -> str:
@@ -26,7 +26,10 @@ def settings(spec: TrainSpec) -> str:
         parts.append(f"ε = {words.epsilon_text(spec.epsilon)}")
     if spec.precision is not None:
         parts.append(spec.precision)
-    rest = [spec.samples, spec.epochs, spec.precision, spec.runs if spec.kind == "model" else spec.epsilon]
+    if spec.latent is not None:
+        parts.append(f"latent {spec.latent}")
+    own = {"model": spec.runs, "attacker": spec.epsilon}
+    rest = [spec.samples, spec.epochs, spec.precision, own.get(spec.kind, "")]
     return " · ".join([*parts, "the rest from the recipe"] if None in rest else parts)
 
 
@@ -109,13 +112,22 @@ def result(record: RunRecord) -> str:
 
 def scores(card: CheckpointCard) -> list[tuple[str, str, str]]:
     """The scores of a checkpoint: name, number, meaning."""
-    if card.kind == "attacker":
+    if card.kind != "model":
         frozen = "clusters keep the labels they had on clean samples"
-        meanings = {
+        latent = {
             "clean": ("ACC clean", "before the attack"),
-            "noise_frozen": ("ACC noise", f"under signed noise of the same ε, the control; {frozen}"),
-            "gan_frozen": ("ACC attacked", f"under this attacker; {frozen}"),
+            "random_direction_frozen": ("ACC random", f"the latent moved as far at random, the control; {frozen}"),
+            "latent_frozen": ("ACC attacked", f"under these networks; {frozen}"),
         }
+        meanings = (
+            latent
+            if card.kind == "latent"
+            else {
+                "clean": ("ACC clean", "before the attack"),
+                "noise_frozen": ("ACC noise", f"under signed noise of the same ε, the control; {frozen}"),
+                "gan_frozen": ("ACC attacked", f"under this attacker; {frozen}"),
+            }
+        )
         return [(name, f"{card.scores[key]['accuracy']:.3f}", note) for key, (name, note) in meanings.items()]
     held_out = card.scores["held_out"]
     notes = {
@@ -134,7 +146,9 @@ def protocol(card: CheckpointCard) -> str:
         f"trained on {card.samples:,}",
         f"protocol {card.protocol}",
     ]
-    if card.kind == "attacker":
+    if card.kind == "latent":
+        parts += [f"γ = {card.recipe['gamma']:g}, no pixel is changed", f"seed {card.seed}"]
+    elif card.kind == "attacker":
         parts.append(f"L∞ budget ε = {words.epsilon_text(card.recipe['epsilon'])}, all views")
         parts.append(f"seed {card.seed}")
     else:

@@ -17,6 +17,9 @@ ATTACK_NAMES = {
     "pgd": "PGD",
     "gan": "GAN",
     "ensemble": "Ensemble",
+    "latent": "Latent perturbation",
+    "earlier_latent": "Earlier latent perturbation",
+    "random_direction": "Random direction",
 }
 ATTACK_SENTENCES = {
     "noise": "Random ±ε on every pixel: a control that knows nothing of the model.",
@@ -25,6 +28,9 @@ ATTACK_SENTENCES = {
     "pgd": "Many small gradient steps, kept within ε; needs the model's weights.",
     "gan": "A generator trained against this model: the attack of the paper.",
     "ensemble": "APGD, FAB, Square, PGD on every objective, GAN, each on what the others left. Takes minutes.",
+    "latent": "A network trained against this model moves its latent; no pixel is changed.",
+    "earlier_latent": "The network that this model was hardened against, trained on the model before.",
+    "random_direction": "The latent moved as far as by the attack, in a random direction: a control.",
 }
 OBJECTIVE_NAMES = {
     "both": "Both, weighted as in the paper",
@@ -45,7 +51,14 @@ MODEL_NAMES = {
     "ar_dmvc": "AR-DMVC",
     "ar_dmvc_am": "AR-DMVC-AM",
     "rcd_mvc": "RCD-MVC",
+    "conv_ae": "ConvAE",
+    "conv_ae_mie": "MIE",
+    "conv_ae_graph": "Graph",
+    "alrdc": "ConvAE+",
+    "alrdc_mie": "MIE+",
+    "alrdc_graph": "Graph+",
 }
+LATENT_MODELS = ("conv_ae", "conv_ae_mie", "conv_ae_graph", "alrdc", "alrdc_mie", "alrdc_graph")
 GRADIENT_ATTACKS = ("fgsm", "pgd")  # that ascend a chosen objective
 STEPPING_ATTACKS = ("pgd", "ensemble")  # whose number of steps is chosen
 
@@ -73,8 +86,15 @@ def model_name(name: str) -> str:
 
 
 def epsilon_text(epsilon: float) -> str:
-    """ε with two to four decimals: 0.20, 0.025, 0.0125; zero is 0."""
-    return "0" if epsilon == 0 else re.sub("0{1,2}$", "", f"{epsilon:.4f}")
+    """ε with two to four decimals: 0.20, 0.025, 0.0125; zero is 0, and whole numbers above 1 are as they are: 40."""
+    if epsilon == 0 or (epsilon > 1 and float(epsilon).is_integer()):
+        return f"{epsilon:.0f}"
+    return re.sub("0{1,2}$", "", f"{epsilon:.4f}")
+
+
+def symbol(attack: AttackSpec) -> str:
+    """What a sweep goes along: ε, or γ where no budget holds."""
+    return "γ" if attack.norm == "gamma" else "ε"
 
 
 def _change(before: float, after: float) -> str:
@@ -94,13 +114,13 @@ def _controls_sentence(attack: str, frame: Frame) -> str:
 def verdict(report: SweepReport, frame: Frame) -> str:
     """What happened at this ε, in a sentence or two. ACC is with the matching frozen on the clean samples."""
     samples, clean = len(frame.clusters), report.frames[0].scores.frozen.accuracy
-    attack = report.spec.attack.attack
+    attack, sign = report.spec.attack.attack, symbol(report.spec.attack)
     if frame is report.frames[0]:
-        lead = "No attack yet" if len(report.frames) == 1 else "At ε = 0 nothing is changed"
+        lead = "No attack yet" if len(report.frames) == 1 else f"At {sign} = 0 nothing is changed"
         return f"{lead}: on {samples} held-out samples the clusters agree with the labels at ACC {clean:.2f}."
     moved = int((frame.clusters != report.frames[0].clusters).sum())
     who = "the ensemble" if attack == "ensemble" else attack_name(attack)
-    start = f"At ε = {epsilon_text(frame.epsilon)}, {who} moved "
+    start = f"At {sign} = {epsilon_text(frame.epsilon)}, {who} moved "
     what = "no sample" if moved == 0 else f"{moved} of {samples} samples"
     change = _change(clean, frame.scores.frozen.accuracy)
     members = "" if frame.ensemble is None else f" {ensemble_words.sentence(frame.ensemble)}"
@@ -121,6 +141,12 @@ def protocol(spec: SweepSpec, card_digest: str, attacker: str = "") -> str:
 
 def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
     """How samples are attacked, in the parts of a protocol line."""
+    if attack.norm == "gamma":
+        return [
+            f"{attack_name(attack.attack).lower()}, γ ≤ {epsilon_text(attack.epsilon)}; no pixel is changed",
+            attacker or "which samples trained the networks is not recorded",
+            f"seed {attack.seed}",
+        ]
     views = "all views" if attack.views is None else f"view {', '.join(str(v + 1) for v in attack.views)} only"
     norm = {"linf": "L∞", "l2": "L2"}[attack.norm]
     parts = [
@@ -152,6 +178,8 @@ def attacker_sentence(card: CheckpointCard | None) -> str:
     half = {"train": "the training half", "held_out": "the attacked half itself (transductive)"}
     part = half.get(str(card.recipe.get("trained_on")), "an unrecorded part")
     budget = f" at ε = {card.recipe['epsilon']:g}" if "epsilon" in card.recipe else ""
+    if "gammas" in card.recipe:
+        return f"networks trained on {part}, {card.samples:,} samples"
     return f"attacker trained on {part}, {card.samples:,} samples{budget}"
 
 

@@ -1,8 +1,9 @@
-"""The clustering models, by name, in the order of the paper's Table 1."""
+"""The clustering models, by name: in the order of AR-DMVC's Table 1, then ALRDC's."""
 
 from core.models.aecoddc import AECoDDC
 from core.models.base import ClusteringModel
 from core.models.comvc import CoMVC
+from core.models.conv_ae import ConvAE
 from core.models.eamc import EAMC
 from core.models.infoddc import InfoDDC
 from core.models.multi_vae import MultiVAE
@@ -24,5 +25,11 @@ MODELS: Registry[ClusteringModel] = Registry(
         "ar_dmvc": CoMVC,  # CL-MVC hardened by adversarial training: see core/defenses
         "ar_dmvc_am": CoMVC,
         "rcd_mvc": CoMVC,  # ours, beside the paper's two
+        "conv_ae": ConvAE,  # the recipes make the variants
+        "conv_ae_mie": ConvAE,
+        "conv_ae_graph": ConvAE,
+        "alrdc": ConvAE,  # hardened against a perturbation network: see core/defenses
+        "alrdc_mie": ConvAE,
+        "alrdc_graph": ConvAE,
     },
 )

@@ -80,3 +80,25 @@ class ClusteringModel(nn.Module, ABC):
 
     def fit_clusters(self, views: Views, *, seed: int) -> None:
         """Find what is left to find once the network is trained on V x (N, C, H, W): nothing, or k-means centroids."""
+
+
+class LatentModel(ClusteringModel):
+    """A model that clusters and decodes one latent, ``Encoding.fused`` (N, D): what ALRDC attacks and defends."""
+
+    latent: int  # D
+
+    @abstractmethod
+    def assign(self, latent: Tensor) -> Tensor:
+        """Latents (N, D) to probabilities (N, K)."""
+
+    @abstractmethod
+    def decode(self, latent: Tensor) -> Views:
+        """Latents (N, D) to pictures V x (N, C, H, W) in [0, 1]."""
+
+    @abstractmethod
+    def draw(self, encoding: Encoding, generator: torch.Generator | None) -> Tensor:
+        """What is added to latents (N, D) in training: their spread times noise; nothing without a generator."""
+
+    @abstractmethod
+    def judge(self, widths: Sequence[int]) -> nn.Module:
+        """A new discriminator of rows that hold a latent, the decoded pixels and an assignment: (N, …) to (N, 1)."""

@@ -5,10 +5,8 @@ import math
 import torch
 from torch import nn
 
-from core.models.base import ClusteringModel
 
-
-def initialise(model: ClusteringModel, generator: torch.Generator) -> None:
+def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Draw every convolution's and linear layer's weights anew, on the CPU: same generator, same model.
 
     Kaiming-uniform weights and uniform biases, both in ±1/√fan_in, as ``nn.Conv2d`` and ``nn.Linear`` start.

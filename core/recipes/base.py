@@ -71,6 +71,32 @@ class RobustDistillation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LatentDefense:
+    """How ALRDC goes on training a checkpoint against the perturbation network that was trained on it."""
+
+    base: str  # name in MODELS of that checkpoint; protocol and latent are the recipe's own
+    gamma: float  # of the network
+    information_weight: float  # α
+    widths: tuple[int, ...]  # of the discriminator's layers before the last
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentAttackerRecipe:
+    """How perturbation networks are trained against their target, one for each γ."""
+
+    gammas: tuple[float, ...]  # weights of the batch mean of ⟨y, y'⟩
+    gamma: float  # one of them: whose scores stand in the card and in tables
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    widths: tuple[int, ...]  # of the layers before the last
+    picture_weight: float
+    size_weight: float
+    precision: Precision  # of the target's convolutions
+    trained_on: str  # as an AttackerRecipe's
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttackerRecipe:
     """How a GAN attacker is trained against its target (Algorithm 1)."""
 
@@ -101,10 +127,10 @@ class Recipe:
     model: str
     protocol: str
     model_options: dict[str, Any]
-    schedule: Schedule  # a defense has epochs of its own
+    schedule: Schedule  # AR-DMVC has epochs of its own
     batch_size: int
     runs: int  # seeds seed, seed + 1, …; the lowest final loss is kept, for a defense after the warm-up already
     precision: Precision  # of the convolutions in training; a checkpoint is always used in float32
     augmentation: str  # a name in AUGMENTATIONS
-    defense: AdversarialTraining | RobustDistillation | None
-    attacker: AttackerRecipe
+    defense: AdversarialTraining | RobustDistillation | LatentDefense | None
+    attacker: AttackerRecipe | LatentAttackerRecipe

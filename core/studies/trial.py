@@ -16,8 +16,6 @@ from core.attacks.base import Attack, Budget, TargetMode
 from core.attacks.gan import GenerativeAttack
 from core.attacks.generators import Generators
 from core.checkpoint_training import (
-    attacker_recipe,
-    model_recipe,
     seconds_spent,
     train_best,
     trained,
@@ -35,6 +33,7 @@ from core.runs import RunFolder
 from core.runtime import commit
 from core.studies.records import ATTACKERS_OWN, Change, EpochScores, Provenance, TrialRecord, TrialSpec, plain
 from core.trainers import Training, attacker_training, model_training
+from core.training_intents import attacker_recipe, model_recipe
 from core.types import MultiViewDataset
 
 EPOCHS = "epochs.json"
@@ -157,7 +156,9 @@ def _train_attacker(
     """Train generators against the model on the data set that it is attacked on."""
     precision = spec.train.precision
     wish = replace(spec.train, dataset=spec.dataset, epochs=spec.attacker_epochs, runs=None, precision=precision)
-    recipe = changed_attacker(attacker_recipe(wish, spec.train.model), spec.change)
+    usual = attacker_recipe(wish, spec.train.model)
+    assert isinstance(usual, AttackerRecipe)
+    recipe = changed_attacker(usual, spec.change)
     train, held_out = training_parts(library, replace(wish, samples=spec.train.samples))
     data = (train if recipe.trained_on == "train" else held_out).only(spec.scored_classes)
 

@@ -10,7 +10,9 @@ from streamlit.errors import StreamlitAPIException
 from core.figures.selection import is_selection
 
 ARRIVED, NOTICES, NOTICED_AT, POSITION, LINKED = "_arrived", "_notices", "_noticed_at", "_position", "_linked"
+GAMMA = "_gamma"
 SELECTION, PAGE, TURNED = "_selection", "_page", "_turned"
+HIGHEST = {"at": 1.0, "gamma": 1000.0}  # of a position ε, of a position γ
 IGNORED = "That was ignored; the page shows the usual choice."
 
 
@@ -19,8 +21,8 @@ def arrive() -> None:
     if ARRIVED not in st.session_state:
         st.session_state[ARRIVED] = {key: st.query_params.get_all(key) for key in st.query_params}
         st.session_state[NOTICES] = []
-        usable = check_number("at", 0, 1, "the position ε")
-        st.session_state[POSITION] = float(arrived("at")[-1]) if usable else None
+        st.session_state[POSITION] = _arrive_position("at", "the position ε")
+        st.session_state[GAMMA] = _arrive_position("gamma", "the position γ")
         _arrive_selection()
 
 
@@ -110,6 +112,10 @@ def is_linked() -> bool:
     return first
 
 
+def _arrive_position(key: str, what: str) -> float | None:
+    return float(arrived(key)[-1]) if check_number(key, 0, HIGHEST[key], what) else None
+
+
 def _arrive_selection() -> None:
     text = (arrived("sel") or [""])[-1]
     if not is_selection(text):
@@ -132,10 +138,10 @@ def selection() -> str:
     return str(st.session_state.get(SELECTION, ""))
 
 
-def position() -> float | None:
-    """The ε at which the stage shall open, if the address named a usable one."""
-    epsilon: float | None = st.session_state.get(POSITION)
-    return epsilon
+def position(key: str = "at") -> float | None:
+    """The ε at which the stage shall open, or with "gamma" the γ, if the address named a usable one."""
+    value: float | None = st.session_state.get(POSITION if key == "at" else GAMMA)
+    return value
 
 
 def show_notices(state: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.figures import defense, gallery, stage, steps, training
+from core.figures import defense, gallery, latent, stage, steps, training
 from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView
 from core.lab import Lab
@@ -190,6 +190,12 @@ def _buffer(key: str, opening: Opening, _report: SweepReport, _map: MapRecord) -
         attacker=opening.attacker,
         selection=opening.selection,
     )
+
+
+@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
+def latent_figure(spec: SweepSpec, _report: SweepReport) -> bytes:
+    """ALRDC's Figure 1 of a finished sweep, drawn once for all who look at the same."""
+    return latent.figure_1(_report)
 
 
 def small_stage(report: SweepReport, map_record: MapRecord, view_names: tuple[str, ...], attacker: str) -> bytes:

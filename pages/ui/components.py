@@ -58,22 +58,23 @@ def _remember_selection() -> None:
     address.choose(str(st.session_state["stage"].get("selection") or ""))
 
 
-def _remember_epsilon(key: str = "stage") -> None:
-    """Put the ε at which the hand came to rest on the component ``key`` into the address."""
+def _remember_epsilon(key: str = "stage", place: str = "at") -> None:
+    """Put where the hand came to rest on the component ``key`` into the address: an ε at "at", a γ at "gamma"."""
     epsilon = st.session_state[key].get("epsilon")
-    if isinstance(epsilon, int | float) and not isinstance(epsilon, bool) and 0 <= epsilon <= 1:
-        st.query_params["at"] = f"{epsilon:g}"
+    if isinstance(epsilon, int | float) and not isinstance(epsilon, bool) and 0 <= epsilon <= address.HIGHEST[place]:
+        st.query_params[place] = f"{epsilon:g}"
 
 
-def stage(buffer: bytes, watch: Callable[[], None]) -> None:
-    """Pictures, map, matrices, flow and scores on one ε scrubber. The buffer is :func:`core.figures.stage.pack`'s.
+def stage(buffer: bytes, watch: Callable[[], None], place: str = "at") -> None:
+    """Pictures, map, matrices, flow and scores on one scrubber. The buffer is :func:`core.figures.stage.pack`'s.
 
-    ``watch`` is called when somebody wants to see a sample step by step; ``watched`` says which.
+    ``place`` is the key of the address that says where the scrubber rests. ``watch`` is called when somebody wants to
+    see a sample step by step; ``watched`` says which.
     """
     _stage(
         key="stage",
         data=buffer,
-        on_epsilon_change=_remember_epsilon,
+        on_epsilon_change=lambda: _remember_epsilon("stage", place),
         on_selection_change=_remember_selection,
         on_watch_change=watch,
     )

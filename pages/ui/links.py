@@ -55,6 +55,12 @@ PAGES = {
         ":material/table_chart:",
         "The paper's tables, ours beside theirs, each number with evidence.",
     ),
+    "latent": PageFacts(
+        "Papers",
+        "Latent",
+        ":material/blur_on:",
+        "ALRDC: move the latent of a clustering network, and harden it; no pixel is changed.",
+    ),
     "train": PageFacts(
         "Make",
         "Train",

@@ -87,7 +87,7 @@ def sweep(chosen: Target, attacks: Sequence[str] | None = None) -> tuple[SweepSp
     attack = pick_attack(attacks or cache.lab().attacks(chosen.card.dataset, chosen.card.name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         epsilon = pick_epsilon(chosen.facts)
-        samples = _pick_samples(chosen.facts)
+        samples = pick_samples(chosen.facts)
         seed = pick_number("Seed", "seed", 0, SEEDS, 0, "Chooses the samples and drives the attack's randomness.")
         method = pick_map()
         details = pick_details(chosen.facts, attack)
@@ -158,7 +158,8 @@ def pick_epsilon(facts: Any) -> float:
     return min(max(float(value), LOWEST), HIGHEST)
 
 
-def _pick_samples(facts: Any) -> int:
+def pick_samples(facts: Any) -> int:
+    """How many held-out samples are attacked."""
     options = [n for n in SAMPLES if n <= facts.samples // 2] or [facts.samples // 2]
     address.check_options("n", options, str, "the number of samples")
     default = options.index(256) if 256 in options else len(options) - 1

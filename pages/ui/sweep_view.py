@@ -22,7 +22,7 @@ def show(spec: SweepSpec, chosen: Target, method: str) -> None:
     busy = _busy(spec, method)
     st.fragment(_show, run_every=TICK if busy else None)(spec, chosen, method, busy)
     if job is not None and not job.active and job.latest is not None and len(job.latest.frames) > 1:
-        _after(job.latest, _opening(chosen))
+        _after(job.latest, _opening(spec, chosen))
 
 
 def _busy(spec: SweepSpec, method: str) -> bool:
@@ -45,15 +45,23 @@ def _show(spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
         report = _report(spec, job)
         map_record = cache.map_of(report, method)
         _status(spec, job, waits_for_map=map_record is None)
-        buffer = cache.buffer(report, map_record or cache.pca(report), _opening(chosen))
-        components.stage(buffer, lambda: _watch(spec))
+        buffer = cache.buffer(report, map_record or cache.pca(report), _opening(spec, chosen))
+        components.stage(buffer, lambda: _watch(spec), _place(spec))
         if was_busy and not _busy(spec, method):
             st.rerun()
 
 
-def _opening(chosen: Target) -> cache.Opening:
+def _opening(spec: SweepSpec, chosen: Target) -> cache.Opening:
     attacker = words.attacker_sentence(chosen.attacker)
-    return cache.Opening(tuple(chosen.facts.view_names), address.position(), address.selection(), attacker)
+    start = address.position(_place(spec))
+    if start is None and chosen.attacker is not None:
+        start = chosen.attacker.recipe.get("gamma")  # of the attacker's γ, the paper's
+    return cache.Opening(tuple(chosen.facts.view_names), start, address.selection(), attacker)
+
+
+def _place(spec: SweepSpec) -> str:
+    """Where the address says how far the sweep is scrubbed."""
+    return "gamma" if spec.attack.norm == "gamma" else "at"
 
 
 def _watch(spec: SweepSpec) -> None:
@@ -73,16 +81,17 @@ def _status(spec: SweepSpec, job: cache.JobView | None, *, waits_for_map: bool) 
     for failed in (job, map_job):
         if failed is not None and failed.state == "failed":
             st.error(failed.error, icon=":material/error:")
+    sign = words.symbol(spec.attack)
     fitting = f" {FITTING}" if map_job is not None and map_job.active else ""
     if job is None:
-        more = f"**Run attack** adds {spec.points - 1} values of ε up to {spec.attack.epsilon:g}."
+        more = f"**Run attack** adds {spec.points - 1} values of {sign} up to {spec.attack.epsilon:g}."
         st.caption(f"Clean samples. {fitting or more}")
     elif job.active:
         st.caption(f":material/hourglass_top: **{job.title}**: {jobs_bar.progress_text(job)}")
     elif job.state != "failed":
         frames = 0 if job.latest is None else len(job.latest.frames) - 1
         how = "Finished" if job.state == "done" else "Cancelled"
-        st.caption(f"{how} after {job.seconds:.1f} s: {frames} of {spec.points - 1} values of ε.{fitting}")
+        st.caption(f"{how} after {job.seconds:.1f} s: {frames} of {spec.points - 1} values of {sign}.{fitting}")
 
 
 def _after(report: SweepReport, opening: cache.Opening) -> None:
@@ -90,11 +99,13 @@ def _after(report: SweepReport, opening: cache.Opening) -> None:
     attack = report.spec.attack
     name = f"{attack.dataset}-{attack.model}-{attack.attack}-{attack.epsilon:g}-seed{attack.seed}"
     with st.container(horizontal=True):
-        pins.button(report.spec)
+        if attack.norm != "gamma":
+            pins.button(report.spec)
         downloads.button("Report", "html", name, lambda: _file(report, opening))
         downloads.button("Animation", "gif", name, lambda: _animation(report, opening))
         downloads.button("Scores", "csv", name, lambda: words.sweep_csv(report, opening.attacker))
-    pins.show(report.spec)
+    if attack.norm != "gamma":
+        pins.show(report.spec)
 
 
 def _file(report: SweepReport, opening: cache.Opening) -> str:

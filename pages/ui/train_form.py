@@ -25,13 +25,15 @@ def choose() -> TrainSpec | None:
     with st.container(horizontal=True, vertical_alignment="top"):
         kind = _pick_one("Train a", "tr_kind", KINDS, "the kind of training")
         dataset = _pick_dataset()
-        model = _pick_target(dataset) if kind == "attacker" else _pick_model()
+        model = _pick_target(dataset) if kind == "attacker" else _pick_model(dataset)
         protocol = _pick_one("Protocol", "tr_protocol", PROTOCOLS, "the protocol", help=PROTOCOL_HELP)
     facts = cache.lab().dataset_facts(dataset)
     st.caption(f"{facts.sentence} From {facts.source}.")
     if model is None:
         st.info(f"An attacker is trained against a checkpoint, and {facts.title} has none yet: train a model first.")
         return None
+    if kind == "attacker" and model.split(".")[0] in words.LATENT_MODELS:
+        kind = "latent"
     usual = cache.lab().training_plan(TrainSpec(dataset=dataset, model=model, kind=kind, protocol=protocol)).usual
     return TrainSpec(dataset=dataset, model=model, kind=kind, protocol=protocol, **_numbers(kind, usual))
 
@@ -122,7 +124,7 @@ def _numbers(kind: str, usual: RecipeNumbers) -> dict[str, Any]:
         }  # fmt: skip
         if kind == "model":
             numbers["runs"] = _number("Seeds to try", "tr_runs", 1, RUNS, usual.runs, RUNS_HELP)
-        else:
+        elif kind == "attacker":
             numbers["epsilon"] = _epsilon(usual.epsilon or 0.0)
         numbers["precision"] = _precision(usual)
     return numbers
@@ -220,10 +222,10 @@ def _pick_dataset() -> str:
     return picked if picked in titles else next(iter(titles))
 
 
-def _pick_model() -> str:
-    models = list(words.MODEL_NAMES)
+def _pick_model(dataset: str) -> str:
+    models = list(cache.lab().models(dataset))
     address.check_options("tr_model", models, words.model_name, "the model")
-    usual = models.index("cl_mvc")
+    usual = models.index("cl_mvc") if "cl_mvc" in models else 0
     picked = st.selectbox(
         "Model", models, usual, format_func=words.model_name, key="tr_model", bind="query-params", width=170
     )

@@ -136,6 +136,9 @@ def _use(run: RunRecord) -> None:
     if (card.dataset, target) not in [(other.dataset, other.name) for other in cache.cards()]:
         cache.cards.clear()  # it may be newer than the last look
     if (card.dataset, target) in [(other.dataset, other.name) for other in cache.cards()]:
+        if card.kind == "latent":
+            links.see("latent", "See what it does", key=f"tr_{run.id}", lat_data=card.dataset)
+            return
         label = "Attack this model" if card.kind == "model" else "Attack with it"
         choices = {"data": card.dataset, "model": target} | ({} if card.kind == "model" else {"attack": "gan"})
         links.see("attack", label, key=f"tr_{run.id}", **choices)

@@ -73,6 +73,7 @@ def chromium():
 def warm(chromium, server):
     """A server that has run app.py once, as Streamlit needs before it takes the address of another page."""
     page = chromium.new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(server)
     page.wait_for_selector(".stage[data-frames]")
     page.close()

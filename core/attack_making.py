@@ -1,0 +1,60 @@
+"""From an attack's spec to the attack, and to the weights beside the target's that its result follows from."""
+
+from typing import Any
+
+from core import latent
+from core.attacks import ATTACKS
+from core.attacks.base import Attack, Norm, TargetMode
+from core.library import Library
+from core.records import AttackSpec, CheckpointCard, digest
+
+
+def make_attack(library: Library, spec: AttackSpec) -> Attack:
+    """The attack that a spec means. Raises :class:`LabError` for an unknown one, and for a GAN nobody trained."""
+    ATTACKS[spec.attack]
+    knobs: dict[str, Any] = {"target_mode": spec.target_mode}
+    if spec.attack in ("fgsm", "pgd"):
+        knobs["objective"] = spec.objective
+    if spec.attack in ("pgd", "ensemble"):
+        knobs["steps"] = spec.steps
+    if spec.attack == "gan":
+        knobs["generators"] = library.generators(library.card(spec.dataset, spec.model))
+    if spec.attack == "ensemble":
+        knobs |= _members(library, library.card(spec.dataset, spec.model))
+    return ATTACKS.make(spec.attack, **knobs)
+
+
+def _members(library: Library, card: CheckpointCard) -> dict[str, Any]:
+    """What an ensemble on a checkpoint can use besides: the attacker trained against it, the undefended model."""
+    members: dict[str, Any] = {}
+    if library.attacker(card) is not None:
+        members["generators"] = library.generators(card)
+    surrogate = library.undefended(card)
+    if surrogate is not None:
+        members["surrogate"] = library.model(surrogate)
+    return members
+
+
+def weights_behind(library: Library, spec: AttackSpec, card: CheckpointCard) -> str | None:
+    """Digest of the other weights that an attack uses: the attacker's, and for the ensemble its surrogate's too."""
+    if spec.attack in latent.ATTACKS:
+        moved = latent.attacker(library, card, spec.attack)
+        return None if moved is None else moved.sha256
+    if spec.attack not in ("gan", "ensemble"):
+        return None
+    attacker = library.attacker(card)
+    trained = None if attacker is None else attacker.sha256
+    if spec.attack == "gan":
+        return trained
+    surrogate = library.undefended(card)
+    return digest([trained, None if surrogate is None else surrogate.sha256])
+
+
+def target_mode(spec: AttackSpec) -> TargetMode:
+    """The mode that the target is queried in."""
+    return "train" if spec.target_mode == "train" else "eval"
+
+
+def norm(spec: AttackSpec) -> Norm:
+    """The norm of the budget."""
+    return "l2" if spec.norm == "l2" else "linf"
