@@ -102,7 +102,7 @@ class FakeLab:
         return replace(card(f"{model}.gan"), kind="attacker", target_sha256=DIGEST)
 
     def cards(self) -> tuple[CheckpointCard, ...]:
-        models = (card("cl_mvc"), card("ar_dmvc"), card("ar_dmvc_am"), card("simvc.released"))
+        models = (card("cl_mvc"), card("ar_dmvc"), card("ar_dmvc_am"), card("rcd_mvc"), card("simvc.released"))
         return (*models, card("cl_mvc", "noisy_fashion"), card("cl_mvc", "synthetic_people"))
 
     def problems(self) -> tuple[str, ...]:
@@ -288,7 +288,7 @@ class FakeLab:
         covered = spec.attack.views or (0, 1)
         strength = {"noise": 0.0, "untrained_generator": 0.3, "fgsm": 0.7}.get(spec.attack.attack, 1.0)
         if spec.attack.objective != "assignment":  # defenses help, but not against the strongest attack
-            strength *= {"ar_dmvc": 0.5, "ar_dmvc_am": 0.4}.get(spec.attack.model, 1.0)
+            strength *= {"ar_dmvc": 0.5, "ar_dmvc_am": 0.4, "rcd_mvc": 0.3}.get(spec.attack.model, 1.0)
         signs = [np.sign(toward + 1e-3 * generator.normal(size=toward.shape)) for _ in clean]
         noise = [np.sign(generator.normal(size=toward.shape)) for _ in clean]
         picked = [np.where(generator.random(s.shape) < strength, s, n) for s, n in zip(signs, noise, strict=True)]
