@@ -302,7 +302,7 @@ class FakeLab:
         covered = spec.attack.views or (0, 1)
         strength = {"noise": 0.0, "untrained_generator": 0.3, "fgsm": 0.7}.get(spec.attack.attack, 1.0)
         if spec.attack.objective != "assignment":  # defenses help, but not against the strongest attack
-            strength *= {"ar_dmvc": 0.5, "ar_dmvc_am": 0.4}.get(spec.attack.model, 1.0)
+            strength *= {"ar_dmvc": 0.5, "ar_dmvc_am": 0.4, "rcd_mvc": 0.3}.get(spec.attack.model, 1.0)
         signs = [np.sign(toward + 1e-3 * generator.normal(size=toward.shape)) for _ in clean]
         noise = [np.sign(generator.normal(size=toward.shape)) for _ in clean]
         picked = [np.where(generator.random(s.shape) < strength, s, n) for s, n in zip(signs, noise, strict=True)]

@@ -105,7 +105,6 @@ IDEAS = {
         "A defense of our own",
         (
             _see("defense", "All of them under PGD on the assignment", 0.2, attack="pgd", goal="assignment", n=64),
-            _see("attack", "RCD-MVC alone", 0.3, "rcd_mvc", "pgd", goal="assignment", n=64),
         ),
     ),
     "theorem": Topic(

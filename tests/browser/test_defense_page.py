@@ -4,7 +4,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceW
 
 PACE = 0.02  # seconds an ε
 POINTS = 13
-MODELS = ["cl_mvc", "ar_dmvc", "ar_dmvc_am"]
+MODELS = ["cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc"]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def kept(page) -> list[str]:
     return page.locator(".column .keeps b").all_inner_texts()
 
 
-def test_the_same_attack_meets_three_models_on_one_scrubber(open_defense):
+def test_the_same_attack_meets_every_model_on_one_scrubber(open_defense):
     page = open_defense("?seed=201&n=64")
     assert page.locator(".column h3 >> text=AR-DMVC-AM").is_visible()
     assert page.locator(".column .kind").first.inner_text() == "undefended"
@@ -50,13 +50,13 @@ def test_the_same_attack_meets_three_models_on_one_scrubber(open_defense):
 def test_a_stronger_attack_is_asked_and_its_answer_stands_in_every_column(open_defense):
     page = open_defense("?seed=202&n=64")
     run_to_the_end(page)
-    assert page.locator(".caveat").all_inner_texts() == ["Not checked against a stronger attack yet."] * 3
+    assert page.locator(".caveat").all_inner_texts() == ["Not checked against a stronger attack yet."] * len(MODELS)
     page.locator(".st-key-stronger button").first.click()
     page.wait_for_function(
         f"() => [...{BOARD}.querySelectorAll('.caveat')].every(p => p.textContent.includes('PGD on'))"
     )
     page.wait_for_selector(".st-key-run button")
-    assert page.locator(".curves .shape.stronger").count() == POINTS * 3
+    assert page.locator(".curves .shape.stronger").count() == POINTS * len(MODELS)
 
 
 def test_what_is_picked_in_one_column_is_picked_in_all(open_defense):
@@ -66,7 +66,7 @@ def test_what_is_picked_in_one_column_is_picked_in_all(open_defense):
     page.locator(".column").nth(0).locator(".before td.diagonal").first.click()
     chip = page.locator(".chips:visible")
     assert "in cluster" in chip.inner_text()
-    counts = {page.locator(".column").nth(i).locator(".strip .card:visible").count() for i in range(3)}
+    counts = {page.locator(".column").nth(i).locator(".strip .card:visible").count() for i in range(len(MODELS))}
     assert len(counts) == 1
     assert counts.pop() < shown
     chip.locator(".chip").first.click()
@@ -76,7 +76,7 @@ def test_what_is_picked_in_one_column_is_picked_in_all(open_defense):
 def test_pointing_at_a_sample_marks_it_in_every_column(open_defense):
     page = open_defense("?seed=203&n=64")
     page.locator(".column").nth(0).locator(".strip .card").nth(1).click()
-    assert page.locator(".strip .card[aria-pressed=true]").count() == 3
+    assert page.locator(".strip .card[aria-pressed=true]").count() == len(MODELS)
     labels = {card.get_attribute("aria-label") for card in page.locator(".strip .card[aria-pressed=true]").all()}
     assert len({label.split(",")[0] for label in labels}) == 1
 
