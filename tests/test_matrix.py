@@ -47,7 +47,7 @@ def test_where_nothing_is_trained_every_model_and_its_attacker_are_missing(tmp_p
 
 
 def test_a_hardened_model_stands_behind_the_attacker_it_is_hardened_against(tmp_path):
-    jobs = names(missing(make_lab(tmp_path), ["digits"], replace(ANY, epsilon=0.2)))
+    jobs = names(missing(make_lab(tmp_path), ["digits"], ANY))
     assert len(jobs) == 3
     assert jobs[0] == ["digits/conv_ae", "digits/conv_ae.latent", "digits/alrdc", "digits/alrdc.latent"]
 
