@@ -29,10 +29,7 @@ def missing(lab: Lab, datasets: Sequence[str], base: TrainSpec, models: Sequence
             if card is None:
                 job.append(spec)
             if card is None or lab.library.against(card, kind) is None:
-                epsilon = base.epsilon if kind == "attacker" else None
-                attacker = replace(
-                    base, dataset=dataset, model=spec.name, kind=kind, runs=None, latent=None, epsilon=epsilon
-                )
+                attacker = replace(base, dataset=dataset, model=spec.name, kind=kind, runs=None, latent=None)
                 job.append(attacker)
     return [job for job in jobs.values() if job]
 

@@ -184,7 +184,8 @@ def test_data_that_must_be_fetched_or_brought_are_named_before(lab):
     ("spec", "said"),
     [
         (replace(MODEL, model="cl_mv"), "Did you mean cl_mvc"),
-        (replace(MODEL, dataset="digit"), "no data set called"),
+        (replace(MODEL, dataset="numbers"), "no data set called"),
+        (replace(MODEL, dataset="digits"), "There is no recipe for cl_mvc on digits"),
         (replace(MODEL, samples=99), "A batch of 100 needs at least as many samples, got 99"),
         (replace(MODEL, samples=899), "has 898 samples, fewer than 899"),
         (TrainSpec(dataset="noisy_digits", model="cl_mvc", kind="attacker"), "no checkpoint of noisy_digits"),
