@@ -205,8 +205,11 @@ def test_kept_numbers_are_shown_before_the_pictures_are_made(lab, columns):
 
 def test_a_missing_model_keeps_its_place_and_says_why(lab, columns):
     there = {"cl_mvc": columns["cl_mvc"]}
-    header, arrays = pack(lab, there, problems={"ar_dmvc": ("It is missing.", "python -m core train x/ar_dmvc")})
+    missing = {model: ("It is missing.", f"python -m core train x/{model}") for model in defense.MODELS[1:]}
+    header, arrays = pack(lab, there, problems=missing)
     assert [column["model"] for column in header["columns"]] == list(defense.MODELS)
+    del missing["rcd_mvc"]
+    assert [c["model"] for c in pack(lab, there, problems=missing)[0]["columns"]] == list(defense.MODELS[:3])
     assert header["columns"][1]["problem"] == "It is missing."
     assert "kept" not in header["columns"][1]
     assert set(arrays) == {"cl_mvc"}

@@ -90,7 +90,11 @@ def pack(
         "attack": robustness.phrase(spec.attack),
         "verdicts": [summary(there, frame) for frame in range(frames)],
         "rule": robustness.RULE,
-        "columns": [_column(model, columns.get(model), problems.get(model)) for model in MODELS],
+        "columns": [
+            _column(model, columns.get(model), problems.get(model))
+            for model in MODELS
+            if model in columns or model in problems
+        ],
         "roles": {
             "light": theme.ROLES_LIGHT | theme.MODELS_LIGHT,
             "dark": theme.ROLES_DARK | theme.MODELS_DARK,

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.figures import defense, robustness, words
 from core.records import CheckpointCard, SweepReport, SweepSpec
+from core.studies import plans
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links
 from pages.ui.pickers import Target
 
@@ -39,10 +40,11 @@ def attacks(chosen: Target) -> tuple[str, ...]:
 
 
 def lineup(spec: SweepSpec) -> tuple[Line, ...]:
-    """The attack of ``spec`` on the model of each column."""
+    """The attack of ``spec`` on the model of each column; our own defense has one only where it was trained."""
     dataset = spec.attack.dataset
     there = {card.name for card in cache.cards() if card.dataset == dataset}
-    return tuple(_line(spec, model, model in there) for model in defense.MODELS)
+    shown = [model for model in defense.MODELS if model in there or model != plans.OWN]
+    return tuple(_line(spec, model, model in there) for model in shown)
 
 
 def _line(spec: SweepSpec, model: str, is_there: bool) -> Line:
