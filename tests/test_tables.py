@@ -198,6 +198,21 @@ def test_seeds_of_another_size_are_not_mixed():
     assert len(full.cells["eamc", f"{MNIST}/clean"].results) == 1  # the checkpoint is of 898 of 35,000 samples
 
 
+def test_the_ensemble_is_shown_where_it_was_run_and_never_begun_by_the_page(sweep):
+    long = scores_of(sweep)
+
+    def stored(spec, weights, trained):
+        ten = spec.attack.attack == "ensemble" and spec.attack.steps == 10
+        return replace(long, spec=spec, attack=long.attack[:2]) if ten else None
+
+    empty = make_table("table_1", sources((card("cl_mvc"),), (attacker(),)))
+    cell = empty.cells["cl_mvc", "noisy_digits/ensemble"]
+    assert (cell.ours, cell.run) == (None, None)
+    assert cell.remedy == "python -m core results noisy_digits/cl_mvc --attack ensemble"
+    table = make_table("table_1", sources((card("cl_mvc"),), (attacker(),), stored))
+    assert table.cells["cl_mvc", "noisy_digits/ensemble"].ours.spec.attack.steps == 10
+
+
 def test_a_protocol_without_checkpoints_is_filled_by_trials():
     table = make_table("table_1", sources(trial=made({0: 0.6, 1: 0.7, 2: 0.8}, protocol="released")), "released")
     cell = table.cells["simvc", "noisy_digits/noise"]
