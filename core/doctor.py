@@ -13,6 +13,7 @@ import torch
 from core.attacks.base import Budget
 from core.checkpoints import KINDS, load_weights
 from core.data import DATASET_FACTS
+from core.data.at_hand import SOURCES
 from core.data.sources import data_folder
 from core.errors import LabError
 from core.lab import Lab
@@ -34,7 +35,6 @@ PACKAGES = {  # name: what it is needed for
     "pillow": "reading pictures",
     "tqdm": "progress bars of the command line",
 }
-RAW_FOLDERS = {"noisy_mnist": "MNIST", "patched_mnist": "MNIST", "noisy_fashion": "FashionMNIST"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _dataset(name: str, data: Path | None) -> Finding:
         if any((folder / "Visible").is_dir() for folder in (root / "RegDB", root)):
             return Finding(name, "good", f"found in {root}")
         return Finding(name, "missing", f"not in {root}", "Bring RegDB under its own licence, into that folder.")
-    raw = root / RAW_FOLDERS[name] / "raw"
+    raw = root / SOURCES[name] / "raw"
     if (raw / "train-images-idx3-ubyte").is_file():
         return Finding(name, "good", f"found in {raw}")
     remedy = "It is downloaded on first use, or set LAB_DATA to a folder that has it in torchvision's layout."

@@ -747,7 +747,7 @@ def test_fitting_clusters_puts_the_centroids_of_hidden_into_the_weights(name, fe
 
 
 def test_these_models_leave_something_behind():
-    assert set(WITH_TRAINING_PARTS) == {"eamc", "multi_vae", "aecoddc", "sem"}
+    assert set(WITH_TRAINING_PARTS) == {"eamc", "multi_vae", "aecoddc", "sem", *LATENT_MODELS}
 
 
 @pytest.mark.parametrize("name", WITH_TRAINING_PARTS)
