@@ -103,9 +103,7 @@ IDEAS = {
     ),
     "distillation": Topic(
         "A defense of our own",
-        (
-            _see("defense", "All of them under PGD on the assignment", 0.2, attack="pgd", goal="assignment", n=64),
-        ),
+        (_see("defense", "All of them under PGD on the assignment", 0.2, attack="pgd", goal="assignment", n=64),),
     ),
     "theorem": Topic(
         "Theorem 4.2",
