@@ -282,7 +282,7 @@ MISTAKES = {
     "one and all": ("train", "patched_digits/simvc", "--all"),
     "a budget for one": ("train", "patched_digits/simvc", "--budget-minutes", "1"),
     "no workers": ("train", "--all", "--dataset", "patched_digits", "--workers", "0"),
-    "all of an unknown data set": ("train", "--all", "--dataset", "digits"),
+    "all of an unknown data set": ("train", "--all", "--dataset", "mars"),
     "an unknown model measured": ("bench", "simcv"),
     "an empty batch measured": ("bench", "simvc", "--batch", "0"),
     "no samples": ("attack", ON, "--samples", "0"),
