@@ -110,6 +110,11 @@ def open_page(chromium, server):
     assert complaints == []
 
 
+def follow(page, name: str) -> None:
+    """Follow a link of the sidebar by keyboard: a click is lost if the link moves between its press and its release."""
+    page.get_by_role("link", name=name).press("Enter")
+
+
 def is_complaint(message) -> bool:
     """An error, but not that Streamlit has looked for its server below the page's own address first."""
     return message.type == "error" and "/_stcore/" not in message.location["url"]

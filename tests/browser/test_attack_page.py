@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import follow
+
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 POINTS = 13
@@ -53,12 +55,12 @@ def test_an_attack_grows_on_the_screen(open_page):
 
 def test_choices_are_taken_along_to_every_page_and_back(open_page):
     page = open_page("?seed=108&n=64&attack=pgd")
-    page.get_by_role("link", name="Defense").click()
+    follow(page, "Defense")
     page.wait_for_selector(".defense[data-frames]")
     page.wait_for_function("location.search.includes('seed=108')")
-    page.get_by_role("link", name="Tables").click()
+    follow(page, "Tables")
     page.wait_for_selector(".tables[data-ready]")
-    page.get_by_role("link", name="Attack").click()
+    follow(page, "Attack")
     page.wait_for_function("location.search.includes('n=64')")
     assert parameters(page) == {"seed": "108", "n": "64", "attack": "PGD"}
 

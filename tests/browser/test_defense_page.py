@@ -1,5 +1,7 @@
 import pytest
 
+from tests.browser.conftest import follow
+
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 PACE = 0.02  # seconds an ε
@@ -13,7 +15,7 @@ def open_defense(open_page):
 
     def go(query: str = "", **look):
         page = open_page(query, **look)
-        page.get_by_role("link", name="Defense").click()
+        follow(page, "Defense")
         page.wait_for_selector(".defense[data-frames]")
         return page
 
@@ -84,7 +86,7 @@ def test_pointing_at_a_sample_marks_it_in_every_column(open_defense):
 @pytest.mark.parametrize("width", [420, 900, 1440])
 def test_fits_every_width(open_page, width):
     page = open_page("?seed=203&n=64", width=1440)
-    page.get_by_role("link", name="Defense").click()
+    follow(page, "Defense")
     page.wait_for_selector(".defense[data-frames]")
     page.set_viewport_size({"width": width, "height": 900})
     page.wait_for_timeout(500)

@@ -2,6 +2,8 @@ import re
 
 import pytest
 
+from tests.browser.conftest import follow
+
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 CELL = "cl_mvc/noisy_digits/0.3"
@@ -14,7 +16,7 @@ def open_tables(open_page):
 
     def go(**options):
         page = open_page(**options)
-        page.get_by_role("link", name="Tables").click()
+        follow(page, "Tables")
         page.wait_for_selector(".tables[data-ready]", timeout=PATIENCE)
         return page
 

@@ -2,6 +2,8 @@ import re
 
 import pytest
 
+from tests.browser.conftest import follow
+
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 RUN = "[class*='st-key-tr_run_']"
@@ -15,7 +17,7 @@ def open_train(open_page):
         page = open_page("?seed=101", **view)
         if view.get("width", 1440) < 700:
             page.locator("[data-testid=stExpandSidebarButton]").click()
-        page.get_by_role("link", name="Train").click()
+        follow(page, "Train")
         page.wait_for_selector(".st-key-tr_start button")
         return page
 

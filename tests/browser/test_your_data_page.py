@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from test_own_data import paper
 
+from tests.browser.conftest import follow
+
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 POINTS = 13
@@ -132,9 +134,9 @@ def test_the_drawing_is_there_again_after_another_page(open_own):
     draw(page)
     page.wait_for_selector(CLEAN)
     drawn = ink(page)
-    page.get_by_role("link", name="Attack").click()
+    follow(page, "Attack")
     page.wait_for_selector(".stage[data-frames]")
-    page.get_by_role("link", name="Your data").click()
+    follow(page, "Your data")
     page.wait_for_selector(CLEAN)
     assert ink(page) == drawn
 
