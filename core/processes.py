@@ -186,7 +186,7 @@ class Trainings:
             plan = self._waiting.pop(0)
             try:
                 self._children[plan.run] = _Child(self._start(plan))
-            except OSError as error:
+            except OSError as error:  # a full disk too
                 _note(self._path(plan.run), f"The training could not be started: {(error.strerror or error)}.")
 
     def _start(self, plan: TrainingPlan) -> "subprocess.Popen[bytes]":
@@ -209,7 +209,8 @@ class Trainings:
         if sys.platform != "win32":
             with suppress(OSError):  # a wish only
                 os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
-        write_atomically(path / PROCESS, json.dumps(asdict(process(child.pid))).encode())
+        with suppress(LabError):  # only until the process has the lock is it missed
+            write_atomically(path / PROCESS, json.dumps(asdict(process(child.pid))).encode())
         return child
 
     def _tend(self) -> None:
@@ -222,8 +223,8 @@ class Trainings:
             with self._changed:
                 for name, child in list(self._children.items()):
                     if child.process.poll() is not None:
-                        self._note_end(name, child)
                         del self._children[name]
+                        self._note_end(name, child)
                     elif child.told and time.monotonic() - child.told > GRACE:
                         child.process.kill()
                 self._start_next()
@@ -236,7 +237,8 @@ class Trainings:
         """Leave a sentence in the folder where the process could not."""
         path = self._path(name)
         code = child.process.returncode
-        (path / PROCESS).unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that became read-only
+            (path / PROCESS).unlink(missing_ok=True)
         if code == 0 or code in STOPPED or child.told or not path.is_dir() or (path / FAILURE).is_file():
             return
         _note(path, _reason(code, path / LOG))

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.errors import LabError
+from core.errors import LabError, shortened
 from core.figures import table_text
 from core.lab import Lab
 
@@ -21,7 +21,7 @@ def split_target(target: str) -> tuple[str, str]:
     """DATASET/MODEL in two. Raises :class:`LabError` for anything else."""
     dataset, slash, name = target.partition("/")
     if not (dataset and slash and name):
-        raise LabError(f"Write DATASET/MODEL, for example noisy_digits/cl_mvc, got {target!r}.")
+        raise LabError(f"Write DATASET/MODEL, for example noisy_digits/cl_mvc, got {shortened(target)!r}.")
     return dataset, name
 
 

@@ -9,7 +9,7 @@ from core.figures import training_words, words
 from core.processes import OFF, training_allowed
 from core.records import TrainSpec
 from core.training_records import RecipeNumbers, TrainingPlan
-from pages.ui import address, cache
+from pages.ui import address, cache, errors
 
 KINDS = {"model": "Model", "attacker": "Attacker"}
 PROTOCOLS = {"lab": "Lab", "paper": "Paper", "released": "Released code"}
@@ -46,7 +46,7 @@ def start(spec: TrainSpec | None) -> None:
     try:
         plan = _plan(spec)
     except LabError as error:
-        st.error(str(error), icon=":material/error:")
+        errors.say(str(error))
         return
     st.code(plan.command, language="bash", wrap_lines=True)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -52,7 +52,7 @@ def _show(was_busy: bool, problem: str) -> None:
         runs = cache.trainings().runs()
         st.subheader("Runs", anchor=False)
         if problem:
-            st.error(problem, icon=":material/error:")
+            errors.say(problem)
         if not runs:
             st.info(EMPTY, icon=":material/model_training:")
             return
@@ -81,7 +81,7 @@ def _row(run: RunRecord) -> None:
         st.progress(min(run.progress, 1.0), text=training_words.standing(run))
         st.caption(settings)
     elif run.state == "failed":
-        st.error(run.error, icon=":material/error:")
+        errors.say(run.error)
         st.caption(settings)
     elif run.state == "stopped":
         st.caption(f"**{run.progress:.0%} done** · {training_words.standing(run)} · {settings}")
