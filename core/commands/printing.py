@@ -11,6 +11,8 @@ from core.lab import Lab
 
 Row = Sequence[object]
 
+LONGEST_TARGET = 200  # characters
+
 
 def make_lab(options: Namespace) -> Lab:
     """The lab with the folders and the device of the command line."""
@@ -20,7 +22,7 @@ def make_lab(options: Namespace) -> Lab:
 def split_target(target: str) -> tuple[str, str]:
     """DATASET/MODEL in two. Raises :class:`LabError` for anything else."""
     dataset, slash, name = target.partition("/")
-    if not (dataset and slash and name):
+    if not (dataset and slash and name) or len(target) > LONGEST_TARGET:
         raise LabError(f"Write DATASET/MODEL, for example noisy_digits/cl_mvc, got {shortened(target)!r}.")
     return dataset, name
 
