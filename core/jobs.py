@@ -5,10 +5,12 @@ and may be read at any moment. Cancelling closes the iterator between two of its
 """
 
 import logging
+import os
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,6 +24,7 @@ MOST_WAITING, MOST_OF_ONE = 200, 40  # jobs in line, of all owners and of one
 REMEMBERED = 8  # ended jobs of a kind whose times tell how long the next one takes
 ABSENCE = 150.0  # seconds without a sign of its owner after which a job is given up; a hidden tab gives one a minute
 MESSAGE_LENGTH = 200
+NICENESS = 5  # of the worker: who looks at a stored result waits little for who computes
 
 log = logging.getLogger(__name__)
 
@@ -201,6 +204,7 @@ class JobQueue:
             self._worker.start()
 
     def _work(self) -> None:
+        _give_way()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._waiting))
@@ -292,6 +296,12 @@ class JobQueue:
         if job not in self._waiting:
             return 0
         return self._waiting.index(job) + (self._running is not None)
+
+
+def _give_way() -> None:
+    """Let the threads that draw pages go before this one, where the system knows of such wishes (Linux)."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _seconds_left(job: _Job) -> float | None:

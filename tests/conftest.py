@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-import streamlit as st
 import torch
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
@@ -44,11 +43,9 @@ def lab(monkeypatch):
 
     fake = FakeLab()
     monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
     yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
 
 
 def texts(app: AppTest, kind: str = "markdown") -> str:

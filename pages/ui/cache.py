@@ -1,7 +1,8 @@
 """The app's only caches: the lab, the queue, and what is cheap to keep of a result. Keys are specs, never arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from threading import RLock
 from typing import Any
 
 import streamlit as st
@@ -34,22 +35,42 @@ EXCERPTS = 16
 PACKED = 2**28  # bytes of what browsers were sent, kept for the next who looks at the same
 
 
-@st.cache_resource(show_spinner="Reading the checkpoints …")
+# Not in Streamlit's caches: any browser may ask for those to be cleared, for everybody.
+_the_only: dict[str, Any] = {}
+_making = RLock()
+
+
+def _only(name: str, make: Callable[[], Any]) -> Any:
+    with _making:
+        if name not in _the_only:
+            _the_only[name] = make()
+        return _the_only[name]
+
+
+def forget_everything() -> None:
+    """Begin anew, as a server does that has just been started."""
+    with _making:
+        _the_only.clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
 def lab() -> Lab:
     """The one lab of this server."""
-    return Lab()
+    the_lab: Lab = _only("lab", Lab)
+    return the_lab
 
 
-@st.cache_resource(show_spinner=False)
 def jobs() -> JobQueue:
     """The one queue of this server's device."""
-    return JobQueue()
+    queue: JobQueue = _only("jobs", JobQueue)
+    return queue
 
 
-@st.cache_resource(show_spinner=False)
 def trainings() -> Trainings:
     """The runs of this server's folder, and the line of those that are to be started."""
-    return Trainings(lab().runs_folder)
+    runs: Trainings = _only("trainings", lambda: Trainings(lab().runs_folder))
+    return runs
 
 
 def term_curves(run: RunRecord) -> Any:
@@ -192,10 +213,10 @@ def buffer(report: SweepReport, map_record: MapRecord, opening: Opening) -> byte
     return _packed().get(("stage", *_state(report, map_record), opening), pack)
 
 
-@st.cache_resource(show_spinner=False)
 def _packed() -> Shelf[bytes]:
     """What is sent to browsers, packed once for all who look at the same."""
-    return Shelf(PACKED, len)
+    shelf: Shelf[bytes] = _only("packed", lambda: Shelf(PACKED, len))
+    return shelf
 
 
 def _state(report: SweepReport | TraceReport, map_record: MapRecord) -> tuple[str, int, str]:
