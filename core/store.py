@@ -93,11 +93,11 @@ class ResultStore:
             with self._lock:
                 self._unseen += _on_disk(len(content))
                 if self._unseen > LOOK * self.limit:
-                    self._make_room(path)
+                    self._make_room(path, _on_disk(len(content)))
                     self._unseen = 0.0
         return path
 
-    def _make_room(self, newest: Path) -> None:
+    def _make_room(self, newest: Path, size: int) -> None:
         """Remove what was used least recently, if all together is too much; never what was just written."""
         found: list[tuple[float, int, Path]] = []
         for folder in self.computed.glob("*/"):
@@ -107,7 +107,7 @@ class ResultStore:
                     status = path.stat()
                     if not path.name.endswith(SUFFIX) and path != newest:
                         found.append((status.st_mtime, _on_disk(status.st_size), path))
-        total = sum(size for _, size, _ in found)
+        total = size + sum(size for _, size, _ in found)
         if total <= FULL * self.limit:
             return
         for _, size, path in sorted(found, key=lambda entry: entry[:2]):
