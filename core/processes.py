@@ -4,6 +4,7 @@ A training that was started here goes on when the server ends, and is found agai
 once as the device bears, those that a terminal started counted in; the others wait in line, in memory only.
 """
 
+import hmac
 import json
 import os
 import shutil
@@ -35,12 +36,19 @@ OFF = (
     f"Training from the browser is switched off on this server ({SWITCH}=off). The command below does it in a terminal."
 )
 
+PASSWORD, SHORTEST = "LAB_TRAINING_PASSWORD", 8  # the variable; characters
+TOO_SHORT = (
+    f"{PASSWORD} on this server is shorter than {SHORTEST} characters, so trainings stay locked: set a longer one."
+)
+PAUSE = 1.0  # seconds that a wrong password costs everybody who tries one
+
 if sys.platform == "win32":
     FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
 else:
     FLAGS = 0
 
 Command = Callable[[TrainingPlan], Sequence[str]]
+_TRYING = threading.Lock()
 
 
 def command_line(plan: TrainingPlan) -> list[str]:
@@ -51,6 +59,22 @@ def command_line(plan: TrainingPlan) -> list[str]:
 def training_allowed() -> bool:
     """Whether pages may start and stop trainings: not where LAB_TRAINING is off, as for a public lab."""
     return os.environ.get(SWITCH, "").strip().lower() not in ("off", "0", "no", "false")
+
+
+def password_needed() -> bool:
+    """Whether pages start and stop trainings only for those who know LAB_TRAINING_PASSWORD."""
+    return bool(os.environ.get(PASSWORD))
+
+
+def check_password(text: str) -> None:
+    """Raise :class:`LabError` for anything but the password; a wrong one takes a second, one at a time."""
+    password = os.environ.get(PASSWORD, "")
+    if len(password) < SHORTEST:
+        raise LabError(TOO_SHORT)
+    if not hmac.compare_digest(text.encode("utf-8", "replace"), password.encode("utf-8", "replace")):
+        with _TRYING:
+            time.sleep(PAUSE)
+        raise LabError("That is not the password.")
 
 
 @dataclass

@@ -6,9 +6,8 @@ import streamlit as st
 
 from core.errors import LabError
 from core.figures import training, training_words
-from core.processes import training_allowed
 from core.training_records import RunRecord
-from pages.ui import address, cache, errors, links, train_form
+from pages.ui import address, cache, errors, gate, links, train_form
 
 TICK = 1.5  # seconds between two looks at running trainings
 FEW = 4  # runs shown at first
@@ -103,7 +102,7 @@ def _actions(run: RunRecord) -> None:
                 on_click=_toggle_shown,
                 args=(run.id,),
             )
-        if not training_allowed():
+        if not gate.is_open():
             return
         if run.active:
             st.button(
@@ -154,6 +153,7 @@ def _remove(run: RunRecord) -> None:
 def _attempt(what: str, run: RunRecord) -> None:
     """Do what a button says; a refusal is shown above the runs."""
     try:
+        gate.check()
         if what == "stop":
             cache.trainings().stop(run.id)
         elif what == "remove":
