@@ -20,7 +20,7 @@ COPY --chown=root:root pages ./pages
 
 # All that is written lies in one folder, which a volume may take the place of.
 ENV LAB_RUNS=/data/runs LAB_DATA=/data/sets XDG_CACHE_HOME=/data/cache NUMBA_CACHE_DIR=/data/cache/numba \
-    LAB_TRAINING=off MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=1
+    LAB_TRAINING=off MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m compileall -q app.py core pages && mkdir -p /data && chown lab /data
 USER lab
 # Warms what the first visitor would wait for: numba's code for UMAP, and proof that every checkpoint can be read.

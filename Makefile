@@ -17,6 +17,7 @@ RECIPE ?=
 ADDRESS ?= localhost
 PORT ?= 8501
 TRAINING ?= off
+THREADS = $(shell $(VENV)/bin/python -c "import os; print(max(1, (os.cpu_count() or 2) // 2))")
 
 .DEFAULT_GOAL := help
 .PHONY: help run serve audit train test lint check lock format
@@ -27,12 +28,12 @@ help:
 run: $(VENV)/app.stamp
 	@$(VENV)/bin/python -m streamlit run app.py
 
-# Fewer memory arenas and threads that sleep while they wait: what thirty sessions on two cores want.
+# Half of the cores compute attacks, the others draw pages; few memory arenas. Thirty sessions on two cores want that.
 serve: $(VENV)/app.stamp
 	@echo "The lab is at http://$(ADDRESS):$(PORT), trainings from the page: $(TRAINING)."
 	@echo "To share it with everybody on this network: make serve ADDRESS=0.0.0.0."
 	@echo "Trainings from the page: TRAINING=on, better with LAB_TRAINING_PASSWORD. DEPLOYMENT.md has the rest."
-	@LAB_TRAINING=$(TRAINING) MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=PASSIVE \
+	@LAB_TRAINING=$(TRAINING) MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=$(THREADS) \
 		$(VENV)/bin/python -m streamlit run app.py --server.address=$(ADDRESS) --server.port=$(PORT)
 
 audit: | $(VENV)/bin/python

@@ -4,12 +4,14 @@ The card's own place names the weights: checkpoints/<dataset>/<name>.json belong
 """
 
 import json
+import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -235,20 +237,40 @@ def reference(card: CheckpointCard) -> str:
 def find_cards(folder: Path) -> tuple[tuple[CheckpointCard, ...], tuple[str, ...]]:
     """Every readable card below ``folder`` in order of name, and a sentence for each that is not."""
     cards, problems = [], []
-    for path in sorted(folder.glob("*/*.json")):
+    for place, status in sorted(_card_files(folder), key=itemgetter(0)):
         try:
-            status = path.stat()
-            cards.append(_unchanged_card(path, status.st_mtime_ns, status.st_size))
-        except FileNotFoundError:  # removed since it was listed
-            continue
-        except OSError as error:
-            problems.append(f"Cannot read {path}: {(error.strerror or str(error)).lower()}.")
+            if status is None:
+                raise LabError(f"Cannot read {place}.")
+            cards.append(_unchanged_card(place, status.st_mtime_ns, status.st_size))
         except LabError as error:
-            problems.append(str(error))
+            if Path(place).exists():  # else removed since it was listed
+                problems.append(str(error))
     return tuple(cards), tuple(problems)
 
 
+def _card_files(folder: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    """The cards in the folders below ``folder`` with what the system says of them, None where it says nothing."""
+    for place in _entries(str(folder)):
+        for file in _entries(place.path) if place.is_dir() else ():
+            if file.name.endswith(".json"):
+                try:
+                    yield file.path, file.stat()
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    yield file.path, None
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
 @lru_cache(maxsize=1024)
-def _unchanged_card(path: Path, modified: int, size: int) -> CheckpointCard:
-    """The card at a path, read again only when the file's time or size is another one."""
+def _unchanged_card(place: str, modified: int, size: int) -> CheckpointCard:
+    """The card at a place, read again only when the file's time or size is another one."""
+    path = Path(place)
     return load_card(path.parent.parent, path.parent.name, path.name.removesuffix(".json"))

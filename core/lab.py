@@ -25,8 +25,9 @@ from core.frames import (
     clean_scores,
     draw_order,
     encode,
+    first_look,
+    look_bytes,
     make_frame,
-    make_subject,
     scores_under,
     watched,
 )
@@ -70,7 +71,7 @@ from core.training_plans import plan_training
 from core.training_records import TrainingPlan
 from core.types import MultiViewDataset
 
-MOST_REFERENCES = 2**27  # bytes of clean samples with what models say of them, kept once they were used
+MOST_REFERENCES, MOST_LOOKS = 2**27, 2**27  # bytes of clean samples with what models say of them, kept once used
 CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
 
 
@@ -94,6 +95,7 @@ class Lab:
         self._runs = run_folder(runs)
         self._store = store or ResultStore()
         self._maps = Maps(self.library, self._store)
+        self._looks: Shelf[tuple[Subject, Frame]] = Shelf(MOST_LOOKS, look_bytes)
         self._references: Shelf[Reference] = Shelf(MOST_REFERENCES, lambda reference: reference.nbytes)
 
     @property
@@ -203,10 +205,9 @@ class Lab:
             model = deepcopy(model)  # the shared one stays in evaluation mode for everyone else
         samples = self._samples(attack_spec)
         Budget(epsilon=0, views=attack_spec.views).covers(len(samples.views))
-        encoding = encode(model, samples.views, mode)
-        subject = make_subject(samples, encoding, card.n_clusters, card.sha256)
-        clean = make_frame(subject, None, samples.views, encoding, epsilon=0.0)
-        clean = replace(clean, controls=dict.fromkeys(CONTROLS, clean.scores))
+        look = partial(first_look, model, samples, card, mode, CONTROLS)
+        key = (card.dataset, card.sha256, attack_spec.samples, attack_spec.seed)
+        subject, clean = look() if mode == "train" else self._looks.get(key, look)
         report = SweepReport(spec=spec, subject=subject, frames=(clean,))
         yield report
         for i, epsilon in enumerate(spec.epsilons[1:]):

@@ -91,7 +91,7 @@ async def run(visitor: Visitor, notes: Notes, dice: random.Random, patience: flo
             notes.longest_line = max(notes.longest_line, int(line[1] or 1))
             if told is None and line[2]:
                 told, asked = float(line[2]), time.monotonic()
-        elif told is not None:
+        elif told is not None and any("hourglass_top" in text for text in said):
             notes.told.append((told, time.monotonic() - asked))
             told = None
         if any("Finished after" in text or "Cancelled after" in text for text in said):
@@ -124,8 +124,6 @@ async def user(number: int, port: int, end: float, notes: Notes, *, hurried: boo
 
 async def again(visitor: Visitor, notes: Notes, dice: random.Random) -> None:
     """Another attack at once: a new seed, few samples."""
-    if "n" in visitor.screen.widgets and not notes.latency["control"]:
-        pass
     for key, value in (("n", "64"), ("attack", "Noise"), ("seed", dice.randrange(9999))):
         if key in visitor.screen.widgets:
             notes.latency["control"].append(await visitor.choose(key, value))

@@ -35,6 +35,9 @@ class Server:
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "LAB_RUNS": str(self.folder / "runs"),
             "LAB_TRAINING": "off",
+            "MALLOC_ARENA_MAX": "2",  # these three as make serve sets them
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)),
         }
         words = ["-m", "streamlit", "run", str(PROJECT / "app.py"), f"--server.port={self.port}"]
         with (self.folder / "server.log").open("ab") as log:
