@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PROJECT
+
 CHROMIUM = os.environ.get("LAB_CHROMIUM", "/usr/bin/chromium")
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -39,13 +41,18 @@ def answers(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def server(request, tmp_path_factory):
-    """The app with the fake lab, in a process of its own; what one file of tests runs, no other finds done."""
+    """The app in a process of its own; what one file of tests runs, no other finds done.
+
+    With the fake lab, or as it is for a file of tests that says ``REAL_LAB = True``.
+    """
     port = free_port()
-    script = Path(__file__).parent / "serve_fake.py"
-    pace = str(getattr(request.module, "PACE", SECONDS_AN_EPSILON))
+    fake = [Path(__file__).parent / "serve_fake.py", port, getattr(request.module, "PACE", SECONDS_AN_EPSILON)]
+    real = ["-m", "streamlit", "run", PROJECT / "app.py", "--server.port", port, "--server.headless", "true"]
+    wanted = [*real, "--server.fileWatcherType", "none"] if getattr(request.module, "REAL_LAB", False) else fake
     log = tmp_path_factory.mktemp("server") / "log.txt"
     with log.open("w") as out:
-        process = subprocess.Popen([sys.executable, str(script), str(port), pace], stdout=out, stderr=subprocess.STDOUT)
+        command = [sys.executable, *map(str, wanted)]
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=PROJECT)
     try:
         deadline = time.monotonic() + PATIENCE / 1000
         while not answers(f"http://localhost:{port}/_stcore/health"):
