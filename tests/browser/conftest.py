@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,8 @@ def warm(chromium, server):
     page.close()
 
 
-@pytest.fixture
-def open_page(chromium, server):
+@contextmanager
+def opening(chromium, server):
     """Opens the app at a query, in a new session, and checks afterwards that nothing went wrong unseen."""
     contexts, complaints = [], []
 
@@ -115,6 +116,20 @@ def open_page(chromium, server):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def open_page(chromium, server):
+    """A page for one test."""
+    with opening(chromium, server) as go:
+        yield go
+
+
+@pytest.fixture(scope="module")
+def open_shared_page(chromium, server):
+    """A page for tests that leave it as they found it."""
+    with opening(chromium, server) as go:
+        yield go
 
 
 def follow(page, name: str) -> None:
