@@ -132,6 +132,12 @@ def open_shared_page(chromium, server):
         yield go
 
 
+def resize(page, width: int) -> None:
+    """Give the window a width in pixels and let the page settle in it."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(700)
+
+
 def follow(page, name: str) -> None:
     """Follow a link of the sidebar by keyboard: a click is lost if the link moves between its press and its release."""
     page.get_by_role("link", name=name).press("Enter")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import follow
+from tests.browser.conftest import follow, resize
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -287,20 +287,14 @@ def test_follows_the_theme(open_page, scheme):
     assert page.evaluate(MAP_COLOURS) > 10
 
 
-@pytest.fixture(scope="module")
-def untouched_page(open_shared_page):
-    return open_shared_page("?seed=101")
-
-
-@pytest.mark.parametrize("width", [420, 900, 1920])
-def test_fits_every_width(untouched_page, width):
-    page = untouched_page
-    page.set_viewport_size({"width": width, "height": 900})
-    page.wait_for_function("width => document.documentElement.clientWidth === width", arg=width)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    box = page.locator(".stage").bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
+def test_fits_every_width(open_page):
+    page = open_page("?seed=101")
+    for width in (1920, 900, 420):
+        resize(page, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        box = page.locator(".stage").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
 
 
 def test_the_components_never_write_html():
