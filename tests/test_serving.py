@@ -123,3 +123,8 @@ def test_with_a_password_only_those_who_know_it_can_train(lab, monkeypatch):
     assert app.button(key="tr_start").disabled is False
     assert not app.exception
     assert open_train().button(key="tr_start").disabled is True  # for this session only
+
+
+def test_components_write_no_html_from_data():
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "assets").rglob("*.js"))
+    assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", scripts)

@@ -82,6 +82,11 @@ class Visitor:
         widget = self.screen.widgets[key]
         return await self._rerun(WidgetState(id=widget.id, trigger_value=True))
 
+    async def say(self, states: list[WidgetState]) -> float:
+        """Send states of widgets as they are."""
+        self._states.update((state.id, state) for state in states)
+        return await self._rerun()
+
     async def watch(self, seconds: float) -> None:
         """Look on: fragments run by themselves meanwhile, as they do in a browser."""
         end = time.monotonic() + seconds
