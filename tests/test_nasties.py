@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import own_data
 from core.__main__ import main
-from core.checkpoints import find_cards, load_card, load_weights
+from core.checkpoints import find_cards, load_card
 from core.errors import LabError
 from core.figures import pins
 from core.figures.selection import is_selection
@@ -355,7 +355,8 @@ def test_weights_that_are_none_are_refused_though_the_card_has_their_digest(cont
     (folder / "digits" / "conv_ae.safetensors").write_bytes(content)
     path = folder / "digits" / "conv_ae.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": sha256(content).hexdigest()}))
-    assert is_refused_or(lambda: load_weights(folder, load_card(folder, "digits", "conv_ae")))
+    lab = Lab(checkpoints=folder, device="cpu")
+    assert is_refused_or(lambda: lab.library.model(lab.library.card("digits", "conv_ae")))
 
 
 def test_a_result_that_unpacks_to_much_is_absent(tmp_path):
