@@ -61,6 +61,7 @@ def main() -> None:
             failed += job is None or job.state != "done"
             if run % max(1, options.runs // LOOKS) == 0 or run == options.runs - 1:
                 sizes.append(round(memory()))
+                print(f"{run + 1} runs: {sizes[-1]} MiB", file=sys.stderr, flush=True)
         stored = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
     found = {
         "runs": options.runs,
