@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.attacks.base import Budget
 from core.attacks.gan import GanObjective
@@ -21,6 +21,7 @@ from core.models import MODELS
 from core.models.base import ClusteringModel, LatentModel, Shape
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
+from core.models.representation import Representation
 from core.recipes.base import (
     AdversarialTraining,
     AttackerRecipe,
@@ -28,9 +29,11 @@ from core.recipes.base import (
     LatentAttackerRecipe,
     LatentDefense,
     Recipe,
+    RepresentationLearning,
     RobustDistillation,
     Stage,
 )
+from core.representation_phases import representation_phases
 from core.training import Loss, Phase, Update, adam
 from core.types import Views
 
@@ -54,6 +57,7 @@ def model_training(
     seed: int,
     device: torch.device,
     hardened: tuple[LatentModel, PerturbationNetworks] | None = None,
+    labels: Tensor | None = None,
 ) -> Training:
     """A new model and the phases that train it; the seed decides its weights and the order of the data.
 
@@ -65,7 +69,10 @@ def model_training(
     use_precision(model, recipe.precision)
     model.to(device)
     result = model
-    if isinstance(recipe.defense, RobustDistillation):
+    if isinstance(recipe.defense, RepresentationLearning):
+        assert isinstance(model, Representation)
+        phases, _ = representation_phases(recipe, model, labels, seed=seed)
+    elif isinstance(recipe.defense, RobustDistillation):
         distillation = Distillation(model)
         phases, result = _distillation_phases(recipe, recipe.defense, distillation), distillation.average
     elif isinstance(recipe.defense, LatentDefense):
@@ -76,7 +83,7 @@ def model_training(
     else:
         phases = model.phases(recipe.schedule)
     augmentation = AUGMENTATIONS.make(recipe.augmentation)
-    phases = [replace(phase, augmentation=augmentation) for phase in phases]
+    phases = [replace(phase, augmentation=phase.augmentation or augmentation) for phase in phases]
     generator = _generator(start, device)
     return Training(tuple(phases), result, recipe.batch_size, generator, partial(result.fit_clusters, seed=seed))
 

@@ -1,6 +1,7 @@
 """The defenses, by name: each makes the loss that hardens a model."""
 
 from core.defenses.adversarial_training import ar_dmvc, ar_dmvc_am
+from core.defenses.contrastive import acl, advcl, deacl, ncp_acl, rocl
 from core.defenses.latent import alrdc
 from core.defenses.robust_distillation import rcd_mvc
 from core.registry import Registry
@@ -15,5 +16,12 @@ DEFENSES: Registry[Loss] = Registry(
         "alrdc": alrdc,
         "alrdc_mie": alrdc,
         "alrdc_graph": alrdc,
+        "ncp_acl": ncp_acl,  # of representations
+        "deacl": deacl,
+        "acl": acl,
+        "dynacl": acl,  # with another weight and augmentation as training goes on
+        "dynacl_plus": acl,  # before its pseudo-labels
+        "advcl": advcl,
+        "rocl": rocl,
     },
 )

@@ -7,6 +7,7 @@ from core.models.conv_ae import ConvAE
 from core.models.eamc import EAMC
 from core.models.infoddc import InfoDDC
 from core.models.multi_vae import MultiVAE
+from core.models.representation import Representation
 from core.models.sem import SEM
 from core.models.simvc import SiMVC
 from core.registry import Registry
@@ -31,5 +32,13 @@ MODELS: Registry[ClusteringModel] = Registry(
         "alrdc": ConvAE,  # hardened against a perturbation network: see core/defenses
         "alrdc_mie": ConvAE,
         "alrdc_graph": ConvAE,
+        "simclr": Representation,  # an encoder without labels, a linear head with: see core/recipes/ncp_acl.py
+        "ncp_acl": Representation,  # hardened: see core/defenses/contrastive.py
+        "deacl": Representation,
+        "acl": Representation,
+        "dynacl": Representation,
+        "dynacl_plus": Representation,
+        "advcl": Representation,
+        "rocl": Representation,
     },
 )
