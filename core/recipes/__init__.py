@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from core.errors import LabError
-from core.recipes import alrdc, ar_dmvc_paper, ar_dmvc_released, lab
+from core.recipes import alrdc, ar_dmvc_paper, ar_dmvc_released, clustr, lab
 from core.recipes.base import PROTOCOLS, Recipe
 from core.registry import Registry
 
@@ -39,7 +39,10 @@ ALRDC = Paper(
     alrdc.DATASETS, alrdc.MODELS, {protocol: partial(alrdc.recipe, protocol=protocol) for protocol in PROTOCOLS}
 )
 OWN = Paper(AR_DMVC.datasets, OURS, {"lab": lab.recipe})
-PAPERS = (AR_DMVC, OWN, ALRDC)
+CLUSTR = Paper(
+    clustr.PICTURES, clustr.MODELS, {protocol: partial(clustr.recipe, protocol=protocol) for protocol in PROTOCOLS}
+)
+PAPERS = (AR_DMVC, OWN, ALRDC, CLUSTR)
 BY_PROTOCOL: Registry[Recipe] = Registry("protocol", AR_DMVC.protocols)  # every paper has these
 
 

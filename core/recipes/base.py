@@ -81,6 +81,17 @@ class LatentDefense:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SupervisedDefense:
+    """How a classifier is trained on adversarial views, with labels; the warm start is the schedule's."""
+
+    epsilon: float
+    steps: int  # of the inner attack
+    step_size: float
+    weight: float  # β of TRADES, λ of QTRADES; 0 for the others
+    replays: int  # of each batch: m of Free AT, 1 for the others
+
+
+@dataclass(frozen=True, kw_only=True)
 class LatentAttackerRecipe:
     """How perturbation networks are trained against their target, one for each γ."""
 
@@ -132,5 +143,5 @@ class Recipe:
     runs: int  # seeds seed, seed + 1, …; the lowest final loss is kept, for a defense after the warm-up already
     precision: Precision  # of the convolutions in training; a checkpoint is always used in float32
     augmentation: str  # a name in AUGMENTATIONS
-    defense: AdversarialTraining | RobustDistillation | LatentDefense | None
+    defense: AdversarialTraining | RobustDistillation | LatentDefense | SupervisedDefense | None
     attacker: AttackerRecipe | LatentAttackerRecipe
