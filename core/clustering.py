@@ -25,7 +25,9 @@ def spherical_kmeans(
     farthest from its centroid. Ends when no row changes. Raises :class:`LabError` for fewer rows than clusters.
     """
     if not 1 <= n_clusters <= len(features):
-        raise LabError(f"{len(features)} samples cannot be put into {n_clusters} clusters; choose 1 to {len(features)}.")
+        raise LabError(
+            f"{len(features)} samples cannot be put into {n_clusters} clusters; choose 1 to {len(features)}."
+        )
     rows = normalize(features.detach(), dim=1)
     centroids = _seeds(rows, n_clusters, generator) if init is None else normalize(init.to(rows), dim=1)
     labels = torch.full((len(rows),), -1, device=rows.device)

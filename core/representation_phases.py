@@ -55,7 +55,9 @@ def _robust_phases(
             length,
             pair,
             (Update(_loss(pair, learning, stage, i / len(pieces)), optimizer),),
-            augmentation=AUGMENTATIONS.make(how.augmentation) if stage.weight is not None and not stage.growth else None,
+            augmentation=AUGMENTATIONS.make(how.augmentation)
+            if stage.weight is not None and not stage.growth
+            else None,
             start=partial(_begin, pair, stage, seed) if i == 0 else None,
             refresh=partial(_cluster, pair.student, seed) if stage.refresh else None,
             rates=rates[done : done + length],

@@ -17,8 +17,11 @@ from core.attacks.pgd import ProjectedGradientDescent
 from core.augmentation import AUGMENTATIONS
 from core.defenses import DEFENSES
 from core.defenses.robust_distillation import Distillation
+from core.defenses.supervised import FreeAdversary
+from core.errors import LabError
 from core.models import MODELS
 from core.models.base import ClusteringModel, LatentModel, Shape
+from core.models.classifier import Classifier
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
 from core.models.representation import Representation
@@ -32,9 +35,10 @@ from core.recipes.base import (
     RepresentationLearning,
     RobustDistillation,
     Stage,
+    SupervisedDefense,
 )
 from core.representation_phases import representation_phases
-from core.training import Loss, Phase, Update, adam
+from core.training import Loss, Phase, SupervisedLoss, Update, adam
 from core.types import Views
 
 
@@ -61,7 +65,8 @@ def model_training(
 ) -> Training:
     """A new model and the phases that train it; the seed decides its weights and the order of the data.
 
-    ALRDC goes on from a model that is ``hardened`` against the networks which attack it.
+    ALRDC goes on from a model that is ``hardened`` against the networks which attack it. A classifier, and nothing
+    else, is told the ``labels`` (N,) of its training samples; :class:`LabError` without them.
     """
     start = torch.Generator().manual_seed(seed)  # on the CPU: same weights on every device
     model = MODELS.make(recipe.model, view_shapes=view_shapes, n_clusters=n_clusters, **recipe.model_options)
@@ -75,10 +80,12 @@ def model_training(
     elif isinstance(recipe.defense, RobustDistillation):
         distillation = Distillation(model)
         phases, result = _distillation_phases(recipe, recipe.defense, distillation), distillation.average
+    elif isinstance(model, Classifier):
+        phases = _supervised_phases(recipe, model, labels)
     elif isinstance(recipe.defense, LatentDefense):
         assert isinstance(model, LatentModel)
         phases = _latent_phases(recipe, recipe.defense, model, hardened, start)
-    elif recipe.defense is not None:
+    elif isinstance(recipe.defense, AdversarialTraining):
         phases = _defense_phases(recipe, recipe.defense, model)
     else:
         phases = model.phases(recipe.schedule)
@@ -100,6 +107,35 @@ def _defense_phases(recipe: Recipe, defense: AdversarialTraining, model: Cluster
         loss = defense_loss(recipe.model, defense, stage, model)
         phases.append(phase(f"adversarial training, ε = {stage.epsilon:g}", stage.epochs, loss))
     return phases
+
+
+def _supervised_phases(recipe: Recipe, model: Classifier, labels: Tensor | None) -> list[Phase]:
+    """A classifier's stages, its last one with the loss that hardens it, if there is one."""
+    if labels is None:
+        raise LabError(f"{recipe.model} is a classifier, which is trained with labels; they are missing.")
+    if not isinstance(recipe.defense, SupervisedDefense):
+        return model.supervised_phases(recipe.schedule, labels)
+    loss, kept = supervised_loss(recipe.model, recipe.defense, model, recipe.batch_size)
+    phases = model.supervised_phases(recipe.schedule, labels, loss, replays=recipe.defense.replays)
+    if kept is None:
+        return phases
+    both = nn.ModuleDict({"model": model, "adversary": kept.to(labels.device)})
+    return [*phases[:-1], replace(phases[-1], network=both)]
+
+
+def supervised_loss(
+    name: str, defense: SupervisedDefense, model: Classifier, batch_size: int
+) -> tuple[SupervisedLoss, nn.Module | None]:
+    """The loss of a hardened classifier with the recipe's numbers, and what it keeps from step to step, if anything."""
+    budget = Budget(epsilon=defense.epsilon)
+    if name == "free_at":
+        adversary = FreeAdversary(batch_size, model.view_shapes)
+        return adversary.loss(model, budget=budget), adversary
+    knobs: dict[str, Any] = {"steps": defense.steps, "step_size": defense.step_size}
+    if name != "at":
+        knobs |= {"weight": defense.weight}
+    loss: SupervisedLoss = DEFENSES.make(name, model=model, budget=budget, **knobs)
+    return loss, None
 
 
 def _distillation_phases(recipe: Recipe, defense: RobustDistillation, distillation: Distillation) -> list[Phase]:
@@ -180,7 +216,8 @@ def defense_loss(name: str, defense: AdversarialTraining, stage: Stage, model: C
             "direction": defense.direction,
             "detach_clean": defense.detach_clean,
         }
-    return DEFENSES.make(name, model=model, **knobs)
+    hardening: Loss = DEFENSES.make(name, model=model, **knobs)
+    return hardening
 
 
 def _inner_attack(inner: InnerAttack) -> ProjectedGradientDescent:

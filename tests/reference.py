@@ -303,3 +303,31 @@ def latent_shift(latents: Rows, delta: Rows) -> tuple[float, float]:
     dims = range(len(latents[0]))
     shares = [math.fsum(abs(r[d]) for r in delta) / math.fsum(abs(r[d]) for r in latents) for d in dims]
     return 100 * mean(shares), mean([mean([abs(r[d]) for r in delta]) for d in dims])
+
+
+# ClusTR (Alfarra et al., BMVC 2021) and its baselines
+
+
+def trades(clean_logits, adversarial_logits, labels, beta):
+    total = 0.0
+    for clean, adversarial, label in zip(
+        clean_logits.tolist(), adversarial_logits.tolist(), labels.tolist(), strict=True
+    ):
+        p, q = softmax_of(clean), softmax_of(adversarial)
+        total += -math.log(p[label]) + beta * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+    return total / len(labels)
+
+
+def qtrades(clean_logits, adversarial_logits, labels, beta):
+    total = 0.0
+    for clean, adversarial, label in zip(
+        clean_logits.tolist(), adversarial_logits.tolist(), labels.tolist(), strict=True
+    ):
+        p, q = softmax_of(clean), softmax_of(adversarial)
+        total += -math.log(p[label]) - beta * sum(a * math.log(b) for a, b in zip(p, q, strict=True))
+    return total / len(labels)
+
+
+def softmax_of(row):
+    powers = [math.exp(value) for value in row]
+    return [power / sum(powers) for power in powers]

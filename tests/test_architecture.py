@@ -64,7 +64,8 @@ MAY_IMPORT = {
     "core.models": "torch core.errors core.kmeans core.losses core.registry core.training core.types",
     "core.attacks": "torch core.ensemble_records core.errors core.losses core.models.base core.records core.registry "
     "core.types",
-    "core.defenses": "torch core.attacks.base core.losses core.models.base core.registry core.training core.types",
+    "core.defenses": "torch core.attacks.base core.attacks.objectives core.attacks.pgd core.losses core.models.base "
+    "core.registry core.training core.types",
     "core.distributed": "torch",
     "core.capture": "torch",
     "core.training": "torch core.capture core.distributed core.errors core.records core.types",
@@ -73,8 +74,8 @@ MAY_IMPORT = {
     "core.recipes": "core.attacks core.losses core.models.encoders core.data.facts core.errors core.registry "
     "core.training",
     # From recipes to networks, and onto the disk
-    "core.trainers": "torch core.attacks core.augmentation core.defenses core.models core.recipes core.training "
-    "core.types",
+    "core.trainers": "torch core.attacks core.augmentation core.defenses core.errors core.models core.recipes "
+    "core.training core.types",
     "core.checkpoints": "torch safetensors core.errors core.files core.quantization core.records",
     "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
     "core.trainers core.training core.types",

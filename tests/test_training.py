@@ -378,7 +378,7 @@ def test_every_protocol_trains_every_model(model, protocol, few):
             inner=replace(recipe.defense.inner, steps=1),
             **own,
         )
-    training = model_training(replace(recipe, **changes), SHAPES, N_CLASSES, seed=0, device=CPU)
+    training = model_training(replace(recipe, **changes), SHAPES, N_CLASSES, seed=0, device=CPU, labels=few.labels)
     before = {name: tensor.clone() for name, tensor in training.result.named_parameters()}
     train_on(training, few)
     moved = [not torch.equal(before[name], tensor) for name, tensor in training.result.named_parameters()]

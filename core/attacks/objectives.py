@@ -86,7 +86,9 @@ def pursuit(centroids: Tensor, *, strategy: Strategy = "both", rank: int = 2) ->
     if strategy not in STRATEGIES:
         raise LabError(f"A strategy is one of {', '.join(STRATEGIES)}, got {strategy!r}.")
     if not 2 <= rank <= len(centroids):
-        raise LabError(f"Of {len(centroids)} centroids, the neighbour's rank is from 2 to {len(centroids)}, got {rank}.")
+        raise LabError(
+            f"Of {len(centroids)} centroids, the neighbour's rank is from 2 to {len(centroids)}, got {rank}."
+        )
 
     def gain(clean: Encoding, adversarial: Encoding) -> Tensor:
         nearest = neighbours(clean.hidden, centroids, rank)  # (B, rank)

@@ -38,7 +38,9 @@ class Adversary:
     steps: int
     step_size: float
 
-    def __call__(self, model: RepresentationModel, views: Views, objective: Objective, generator: torch.Generator) -> Views:
+    def __call__(
+        self, model: RepresentationModel, views: Views, objective: Objective, generator: torch.Generator
+    ) -> Views:
         """Views that maximise the objective from a random start."""
         attack = ProjectedGradientDescent(steps=self.steps, step_size=self.step_size, objective=objective)
         return attack(model, views, self.budget, generator=generator)
@@ -148,9 +150,7 @@ def advcl(
     return terms
 
 
-def rocl(
-    pair: Pair, *, adversary: Adversary, augmentation: Augmentation, temperature: float, weight: float
-) -> Loss:
+def rocl(pair: Pair, *, adversary: Adversary, augmentation: Augmentation, temperature: float, weight: float) -> Loss:
     """RoCL (Kim et al., NeurIPS 2020): three versions, two augmented and one of them attacked, find each other.
 
     ``weight`` is of the extra contrast between the attacked version and the other augmented one. One set of norms.
@@ -194,9 +194,7 @@ def pseudo_trades(pair: Pair, *, adversary: Adversary, weight: float) -> Loss:
 
     def terms(views: Views, generator: torch.Generator) -> LossTerms:
         targets = pair.teacher.nearest(views)
-        attacked = adversary(
-            pair.student, views, lambda here, there: divergence(here.logits, there.logits), generator
-        )
+        attacked = adversary(pair.student, views, lambda here, there: divergence(here.logits, there.logits), generator)
         clean, adversarial = (pair.student.logits(batch, ADVERSARIAL) for batch in (views, attacked))
         return {
             "cross_entropy": cross_entropy(clean, targets),

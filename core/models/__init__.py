@@ -1,7 +1,8 @@
-"""The clustering models, by name: in the order of AR-DMVC's Table 1, then ALRDC's."""
+"""The models, by name: in the order of AR-DMVC's Table 1, then ALRDC's, ClusTR's classifiers, NCP-ACL's representations."""
 
 from core.models.aecoddc import AECoDDC
 from core.models.base import ClusteringModel
+from core.models.classifier import Classifier
 from core.models.comvc import CoMVC
 from core.models.conv_ae import ConvAE
 from core.models.eamc import EAMC
@@ -32,6 +33,11 @@ MODELS: Registry[ClusteringModel] = Registry(
         "alrdc": ConvAE,  # hardened against a perturbation network: see core/defenses
         "alrdc_mie": ConvAE,
         "alrdc_graph": ConvAE,
+        "nominal": Classifier,  # trained with labels: see core/recipes/clustr.py
+        "at": Classifier,  # hardened: see core/defenses/supervised.py
+        "free_at": Classifier,
+        "trades": Classifier,
+        "qtrades": Classifier,
         "simclr": Representation,  # an encoder without labels, a linear head with: see core/recipes/ncp_acl.py
         "ncp_acl": Representation,  # hardened: see core/defenses/contrastive.py
         "deacl": Representation,

@@ -146,7 +146,12 @@ def _all_others(rows: Rows) -> tuple[bool, str] | None:
         return None
     ours = {score: fmean(rows["ncp_acl"].values(score)) for score in SCORES}
     behind = [n for n in measured if all(fmean(rows[n].values(s)) < ours[s] for s in ("robust", "ensemble"))]  # type: ignore[arg-type]
-    said = "NCP-ACL " + _triple(rows["ncp_acl"]) + "; " + "; ".join(f"{rows[n].title} {_triple(rows[n])}" for n in measured)
+    said = (
+        "NCP-ACL "
+        + _triple(rows["ncp_acl"])
+        + "; "
+        + "; ".join(f"{rows[n].title} {_triple(rows[n])}" for n in measured)
+    )
     return len(behind) == len(measured), f"SA, RA, AA: {said}"
 
 

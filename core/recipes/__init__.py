@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from core.errors import LabError
-from core.recipes import alrdc, ar_dmvc_paper, ar_dmvc_released, lab, ncp_acl
+from core.recipes import alrdc, ar_dmvc_paper, ar_dmvc_released, clustr, lab, ncp_acl
 from core.recipes.base import PROTOCOLS, Recipe
 from core.registry import Registry
 
@@ -39,12 +39,15 @@ ALRDC = Paper(
     alrdc.DATASETS, alrdc.MODELS, {protocol: partial(alrdc.recipe, protocol=protocol) for protocol in PROTOCOLS}
 )
 OWN = Paper(AR_DMVC.datasets, OURS, {"lab": lab.recipe})
+CLUSTR = Paper(
+    clustr.PICTURES, clustr.MODELS, {protocol: partial(clustr.recipe, protocol=protocol) for protocol in PROTOCOLS}
+)
 NCP_ACL = Paper(
     ncp_acl.DATASETS,
     ncp_acl.MODELS,
     {protocol: partial(ncp_acl.recipe, protocol=protocol) for protocol in ("lab", "paper")},  # no code was released
 )
-PAPERS = (AR_DMVC, OWN, ALRDC, NCP_ACL)
+PAPERS = (AR_DMVC, OWN, ALRDC, CLUSTR, NCP_ACL)
 BY_PROTOCOL: Registry[Recipe] = Registry("protocol", AR_DMVC.protocols)  # every paper has these
 
 

@@ -83,6 +83,17 @@ class LatentDefense:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SupervisedDefense:
+    """How a classifier is trained on adversarial views, with labels; the warm start is the schedule's."""
+
+    epsilon: float
+    steps: int  # of the inner attack
+    step_size: float
+    weight: float  # β of TRADES, λ of QTRADES; 0 for the others
+    replays: int  # of each batch: m of Free AT, 1 for the others
+
+
+@dataclass(frozen=True, kw_only=True)
 class Optimisation:
     """How one stage of representation learning is optimised; its epochs are the schedule's, rates follow a cosine."""
 
@@ -193,5 +204,7 @@ class Recipe:
     runs: int  # seeds seed, seed + 1, …; the lowest final loss is kept, for a defense after the warm-up already
     precision: Precision  # of the convolutions in training; a checkpoint is always used in float32
     augmentation: str  # a name in AUGMENTATIONS
-    defense: AdversarialTraining | RobustDistillation | LatentDefense | RepresentationLearning | None
+    defense: (
+        AdversarialTraining | RobustDistillation | LatentDefense | SupervisedDefense | RepresentationLearning | None
+    )
     attacker: AttackerRecipe | LatentAttackerRecipe

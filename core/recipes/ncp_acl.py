@@ -99,7 +99,9 @@ def epochs(dataset: str, model: str, *, ours: bool) -> tuple[int, int]:
     return PAPER_FIRST_EPOCHS, PAPER_EPOCHS.get(model, PAPER_FIRST_EPOCHS)
 
 
-def with_second(recipe: Recipe, *, norm_sets: int | None = None, n_centroids: int | None = None, **changes: Any) -> Recipe:
+def with_second(
+    recipe: Recipe, *, norm_sets: int | None = None, n_centroids: int | None = None, **changes: Any
+) -> Recipe:
     """The recipe with another second stage: changed fields of it, other batch norms, a given number of clusters."""
     learning = recipe.defense
     assert isinstance(learning, RepresentationLearning)
@@ -124,7 +126,10 @@ def _method(model: str) -> Method:
 
 
 def _options(dataset: str, model: str, *, ours: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {"norm_sets": 1 if model in SINGLE_NORM else 2, "grid": list(GRID if ours else LARGE_GRID)}
+    options: dict[str, Any] = {
+        "norm_sets": 1 if model in SINGLE_NORM else 2,
+        "grid": list(GRID if ours else LARGE_GRID),
+    }
     if ours:
         return {"network": "small", "widths": list(WIDTHS), "projector": [128, 64], **options}
     return {"network": "resnet18", "projector": [2048, 256], **options}  # solo-learn's projector
