@@ -36,6 +36,7 @@ from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
 from core.models.base import ClusteringModel
+from core.neighbours.room import Neighbours
 from core.own_records import ProbeReport, Reference
 from core.probe import make_reference, probe
 from core.recipes import models_of
@@ -172,6 +173,11 @@ class Lab:
     def studies(self) -> Studies:
         """Trials of varied trainings, and attackers on other models: what the tables need beyond checkpoints."""
         return Studies(self.library, self._runs, self._store)
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """NCP-ACL's rows, and samples pushed from one cluster of a representation to another."""
+        return Neighbours(self.library, self._store)
 
     @property
     def runs_folder(self) -> Path:

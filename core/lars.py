@@ -1,4 +1,4 @@
-"""LARS (You et al., 2017) as contrastive learning uses it: SGD whose step in each layer fits the size of its weights."""
+"""LARS (You et al., 2017) as contrastive learning uses it: SGD whose steps fit the size of each layer's weights."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -13,6 +13,7 @@ from core.defenses import DEFENSES
 from core.defenses.contrastive import Adversary, LinearFineTuning, Pair, probe, pseudo_trades, simclr
 from core.errors import LabError
 from core.lars import Lars
+from core.models.base import RepresentationModel
 from core.models.representation import Representation
 from core.recipes.base import FineTuning, InnerBudget, Optimisation, Recipe, RepresentationLearning, RobustStage
 from core.training import Augmentation, Loss, Phase, Supervised, Update, adam, cosine, sgd
@@ -76,11 +77,13 @@ def _pieces(stage: RobustStage, epochs: int) -> list[int]:
 
 def _loss(pair: Pair, learning: RepresentationLearning, stage: RobustStage, share: float) -> Loss:
     """The method's loss once ``share`` of the stage lies behind."""
+    loss: Loss
     knobs: dict[str, Any] = {"adversary": adversary(stage.inner)}
     if stage.method in ("ncp_acl", "deacl"):
         knobs |= {"weight": stage.weight}
         knobs |= {"strategy": stage.strategy, "rank": stage.rank} if stage.method == "ncp_acl" else {}
-        return DEFENSES.make(stage.method, pair=pair, **knobs)
+        loss = DEFENSES.make(stage.method, pair=pair, **knobs)
+        return loss
     grown = 0.0 if stage.growth is None else share  # DYNACL's augmentation fades as its attacked contrast grows
     knobs |= {"augmentation": _strong(learning, 1 - grown), "temperature": learning.temperature}
     if stage.method == "rocl":
@@ -89,7 +92,8 @@ def _loss(pair: Pair, learning: RepresentationLearning, stage: RobustStage, shar
         knobs |= {"scale": stage.scale, "radius": HIGH * pair.student.view_shapes[0][1]}
     else:
         knobs |= {"adversarial_weight": 1 + grown * (stage.growth[1] if stage.growth else 0)}
-    return DEFENSES.make(stage.method, pair=pair, **knobs)
+    loss = DEFENSES.make(stage.method, pair=pair, **knobs)
+    return loss
 
 
 def _begin(pair: Pair, stage: RobustStage, seed: int, views: Views) -> None:
@@ -99,7 +103,7 @@ def _begin(pair: Pair, stage: RobustStage, seed: int, views: Views) -> None:
         pair.student.choose_clusters(pair.student.all_representations(views, 0), seed=seed)
 
 
-def _cluster(student: Any, seed: int, views: Views) -> None:
+def _cluster(student: RepresentationModel, seed: int, views: Views) -> None:
     """Move the centroids after the student, by the set of batch norms that it is attacked with."""
     student.place_centroids(student.all_representations(views, 1), seed=seed)
 

@@ -164,7 +164,7 @@ def _prepare_epoch(phase: Phase, epoch: int, views: Views) -> None:
 
 
 def cosine(rate: float, epochs: int, *, warm_up: int = 0, first: float = 0.0) -> tuple[float, ...]:
-    """The rate of each epoch: linear from ``first`` to ``rate`` over ``warm_up`` epochs, then a half cosine towards 0."""
+    """The rate of each epoch: linear from ``first`` to ``rate`` over ``warm_up`` epochs, then half a cosine to 0."""
     rising = [first + (rate - first) * (e + 1) / (warm_up + 1) for e in range(min(warm_up, epochs))]
     left = epochs - len(rising)
     return (*rising, *(rate * (1 + math.cos(math.pi * e / left)) / 2 for e in range(left)))

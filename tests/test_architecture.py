@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
     "core.figures core.errors core.jobs core.processes core.studies.plans core.studies.records core.table_records "
     "core.tables core.training_records core.latent_results core.latent_tables "
-    "core.published_alrdc",
+    "core.published_alrdc core.neighbours.pursuit_records core.neighbours.records core.neighbours.tables",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
@@ -53,6 +53,8 @@ MAY_IMPORT = {
     "core.figures.trial_words": "core.data.facts core.figures core.records core.studies.records",
     "core.figures.stage": "numpy core.figures core.latent_results core.records",
     "core.figures.latent": "numpy PIL core.figures core.latent_tables core.published_alrdc core.records",
+    "core.figures.neighbours": "numpy plotly core.figures core.latent_tables core.neighbours.pursuit_records "
+    "core.neighbours.records core.neighbours.tables core.published_ncp_acl core.records",
     "core.figures.probe": "numpy core.figures core.own_records core.records",
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
@@ -60,8 +62,10 @@ MAY_IMPORT = {
     "core.data": "numpy torch torchvision sklearn PIL core.errors core.records core.registry core.types",
     "core.losses": "torch sklearn",
     "core.kmeans": "torch sklearn",
+    "core.clustering": "torch core.errors",
+    "core.lars": "torch",
     "core.quantization": "torch core.errors",
-    "core.models": "torch core.errors core.kmeans core.losses core.registry core.training core.types",
+    "core.models": "torch core.clustering core.errors core.kmeans core.losses core.registry core.training core.types",
     "core.attacks": "torch core.ensemble_records core.errors core.losses core.models.base core.records core.registry "
     "core.types",
     "core.defenses": "torch core.attacks.base core.attacks.objectives core.attacks.pgd core.losses core.models.base "
@@ -75,7 +79,9 @@ MAY_IMPORT = {
     "core.training",
     # From recipes to networks, and onto the disk
     "core.trainers": "torch core.attacks core.augmentation core.defenses core.errors core.models core.recipes "
-    "core.training core.types",
+    "core.representation_phases core.training core.types",
+    "core.representation_phases": "torch core.attacks core.augmentation core.defenses core.errors core.lars core.models "
+    "core.recipes core.training core.types",
     "core.checkpoints": "torch safetensors core.errors core.files core.quantization core.records",
     "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
     "core.trainers core.training core.types",
@@ -95,6 +101,17 @@ MAY_IMPORT = {
     "core.latent_results": "numpy core.errors core.metrics core.records core.store",
     "core.latent_tables": "core.latent_results core.records",
     "core.published_alrdc": "",
+    "core.published_ncp_acl": "",
+    # NCP-ACL's rows and pursuits
+    "core.neighbours": "",
+    "core.neighbours.records": "core.records",
+    "core.neighbours.results": "core.neighbours.records core.store",
+    "core.neighbours.tables": "core.latent_tables core.neighbours.records",
+    "core.neighbours.study": "torch core",
+    "core.neighbours.pursuit_records": "core.errors core.records core.trace_records",
+    "core.neighbours.pursuit": "numpy torch core.attacks core.errors core.frames core.library core.models "
+    "core.neighbours.pursuit_records core.projection core.records core.trace_records core.traces core.types",
+    "core.neighbours.room": "core.library core.neighbours core.recipes core.records core.store",
     "core.training_intents": "core.checkpoints core.data core.errors core.library core.models core.recipes "
     "core.records core.registry",
     "core.checkpoint_training": "torch core",
@@ -123,7 +140,7 @@ MAY_IMPORT = {
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
     "core.figures.ensemble_words core.figures.table_text core.lab core.latent_tables core.matrix core.models "
-    "core.published_alrdc core.runtime core.studies "
+    "core.neighbours core.published_alrdc core.published_ncp_acl core.runtime core.studies "
     "core.tables core.walk "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
@@ -134,6 +151,7 @@ KNOW_BOTH = {
     "core.maps",
     "core.frames",
     "core.latent",
+    "core.neighbours.pursuit",
     "core.probe",
     "core.traces",
     "core.library",

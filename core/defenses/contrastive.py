@@ -49,6 +49,9 @@ class Adversary:
 class Pair(nn.Module):
     """A student and its frozen teacher f1, which stays in evaluation mode; the student is the result."""
 
+    student: RepresentationModel
+    teacher: RepresentationModel
+
     def __init__(self, student: RepresentationModel) -> None:
         super().__init__()
         self.student = student
@@ -247,7 +250,7 @@ class LinearFineTuning:
 
 
 def _distil(pair: Pair, views: Views, attacked: Views, weight: float) -> LossTerms:
-    """Eq. 3: true to the teacher on clean pictures, steady under attack. Neither side of the second term is detached."""
+    """Eq. 3: true to the teacher on clean pictures, steady under attack; no side of the second term is detached."""
     with torch.no_grad():
         taught = pair.teacher.represent(views, CLEAN)
     clean = pair.student.represent(views, CLEAN)

@@ -57,6 +57,14 @@ MODEL_NAMES = {
     "alrdc": "ConvAE+",
     "alrdc_mie": "MIE+",
     "alrdc_graph": "Graph+",
+    "simclr": "SimCLR",
+    "ncp_acl": "NCP-ACL",
+    "deacl": "DeACL",
+    "acl": "ACL",
+    "dynacl": "DYNACL",
+    "dynacl_plus": "DYNACL++",
+    "advcl": "AdvCL",
+    "rocl": "RoCL",
 }
 LATENT_MODELS = ("conv_ae", "conv_ae_mie", "conv_ae_graph", "alrdc", "alrdc_mie", "alrdc_graph")
 GRADIENT_ATTACKS = ("fgsm", "pgd")  # that ascend a chosen objective

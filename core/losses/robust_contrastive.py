@@ -24,7 +24,7 @@ def steadiness(attacked: Tensor, clean: Tensor) -> Tensor:
 
 
 def nt_xent_rows(*versions: Tensor, temperature: float) -> Tensor:
-    """NT-Xent of each version of each sample as anchor, mean over its other versions, (versions · B,) as they are given.
+    """NT-Xent of each version of each sample as anchor, mean over its other versions, (versions · B,) in their order.
 
     ``versions`` are projections (B, D) of the same samples in the same order. -log of the share that a positive has
     among everything but the anchor itself: with two versions SimCLR's loss (Chen et al., ICML 2020; Eq. 1).

@@ -1,4 +1,4 @@
-"""The models, by name: in the order of AR-DMVC's Table 1, then ALRDC's, ClusTR's classifiers, NCP-ACL's representations."""
+"""The models, by name: of AR-DMVC's Table 1 in its order, then ALRDC's, ClusTR's classifiers, NCP-ACL's."""
 
 from core.models.aecoddc import AECoDDC
 from core.models.base import ClusteringModel

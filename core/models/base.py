@@ -126,6 +126,18 @@ class RepresentationModel(ClusteringModel):
         """Unit centroids (K, D) of the representation's clusters."""
 
     @abstractmethod
+    def choose_clusters(self, features: Tensor, *, seed: int) -> None:
+        """Find how many clusters features (N, D) have, unless that is given, and their centroids."""
+
+    @abstractmethod
+    def place_centroids(self, features: Tensor, *, seed: int, anew: bool = False) -> None:
+        """Move the centroids to where spherical k-means finds them, from where they are or anew."""
+
+    @abstractmethod
+    def place_means(self, views: Views, count: int, *, seed: int) -> None:
+        """Centroids by plain k-means on clean pictures' representations."""
+
+    @abstractmethod
     def nearest(self, views: Views) -> Tensor:
         """The nearest centroid (N,) of clean pictures, by Euclidean distance."""
 

@@ -1,4 +1,4 @@
-"""Batch norm with several sets of weights and statistics, one for each kind of input (dual batch norm; Xie et al., 2020).
+"""Batch norm with a set of weights and statistics for each kind of input (dual batch norm; Xie et al., CVPR 2020).
 
 Clean and attacked pictures have different statistics; adversarial contrastive learning gives each its own set.
 """
@@ -12,7 +12,7 @@ CLEAN, ADVERSARIAL = 0, 1  # places of the sets
 
 
 class SeveralBatchNorms(nn.Module):
-    """As many batch norms as there are sets, of which one is ``active``: the last, unless :func:`normalised_by` says."""
+    """A batch norm for each set, of which one is ``active``: the last, unless :func:`normalised_by` says another."""
 
     def __init__(self, n_channels: int, n_sets: int) -> None:
         super().__init__()

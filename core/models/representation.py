@@ -9,12 +9,13 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from core.clustering import silhouettes, spherical_kmeans
 from core.errors import LabError
 from core.kmeans import kmeans
 from core.losses.robust_contrastive import nt_xent
-from core.models.base import CHUNK, RepresentationModel, Shape
+from core.models.base import CHUNK, ClusteringModel, RepresentationModel, Shape
 from core.models.encoders import Convolutions
 from core.models.normalisation import ADVERSARIAL, CLEAN, give_sets, normalised_by, spread_first_set
 from core.models.residual import residual_network
@@ -145,6 +146,36 @@ class Representation(RepresentationModel):
             self.choose_clusters(features, seed=seed)
         else:
             self.place_centroids(features, seed=seed, anew=True)
+
+
+class Neighbourhood(ClusteringModel):
+    """A representation's own clusters as a model's: what is pushed from one to another can be followed as any attack.
+
+    The hidden layer is the unit representation, a cluster's probability the softmax of the cosines to the centroids,
+    divided by ``temperature``.
+    """
+
+    centres: Tensor  # (K, D), unit rows
+
+    def __init__(self, model: RepresentationModel, *, temperature: float = 0.1) -> None:
+        super().__init__(model.view_shapes, len(model.centroid_rows()))
+        self.model = model
+        self.temperature = temperature
+        self.register_buffer("centres", model.centroid_rows().clone())
+
+    def embed(self, views: Views) -> tuple[Tensor, ...]:
+        """The representation of each view."""
+        return self.model.embed(views)
+
+    def cluster(self, embeddings: tuple[Tensor, ...]) -> Encoding:
+        """Directions, and how near each is to the centroids."""
+        hidden = normalize(torch.stack(embeddings).mean(dim=0), dim=1)
+        logits = hidden @ self.centres.T / self.temperature
+        return Encoding(embeddings, hidden, hidden, logits.softmax(dim=1), logits)
+
+    def loss_terms(self, views: Views, encoding: Encoding, generator: torch.Generator | None = None) -> LossTerms:
+        """Raises :class:`LabError`: only the representation is trained."""
+        raise LabError("Clusters of a representation are found, not trained; train the representation.")
 
 
 def _small(n_channels: int, widths: Sequence[int]) -> tuple[nn.Module, int]:

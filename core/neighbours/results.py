@@ -22,7 +22,9 @@ def load(store: ResultStore, spec: NeighbourSpec, recipe: object) -> NeighbourRe
     values = store.load_values(KIND, key(spec, recipe))
     if values is None:
         return None
+    numbers: dict[str, Any]
     try:
+        numbers = {name: _number(values[name]) for name in NUMBERS} | {name: str(values[name]) for name in WORDS}
         return NeighbourResult(
             spec=spec,
             n_used=int(values["n_used"]),
@@ -32,8 +34,7 @@ def load(store: ResultStore, spec: NeighbourSpec, recipe: object) -> NeighbourRe
             proof=tuple(
                 Proof(**{field.name: _number(row[field.name]) for field in fields(Proof)}) for row in values["proof"]
             ),
-            **{name: _number(values[name]) for name in NUMBERS},
-            **{name: str(values[name]) for name in WORDS},
+            **numbers,
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -6,9 +6,9 @@ from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Literal
 
+from core.latent_tables import Claim
 from core.neighbours.records import FIGURE_K, SEEDS, VARIANTS, NeighbourResult
 
-Verdict = Literal["held", "not held", "not testable here"]
 Score = Literal["standard", "robust", "ensemble"]
 SCORES: tuple[Score, ...] = ("standard", "robust", "ensemble")
 HEADS = {"standard": "SA", "robust": "RA", "ensemble": "AA"}
@@ -40,16 +40,6 @@ class Line:
     def values(self, score: Score) -> tuple[float, ...]:
         """One of the SCORES of each seed, in [0, 1]."""
         return tuple(getattr(result, score) for result in self.results)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """Something the paper says, and what we found."""
-
-    text: str
-    verdict: Verdict
-    numbers: str
-    command: str
 
 
 def make_lines(dataset: str, kept: Callable[[str, int], NeighbourResult | None]) -> tuple[Line, ...]:
@@ -102,11 +92,10 @@ def _proof(rows: Rows) -> tuple[bool, str] | None:
     times = [p.success / max(p.noise_success, 1e-9) for p in at]
     noisy, pushed = fmean(p.noise_success for p in at), fmean(p.success for p in at)
     falls = fmean(p.noise_fall for p in at), fmean(p.fall for p in at)
-    several = "every seed" if len(at) > 1 else "one seed"
     said = (
         f"at ε = {at[0].epsilon:g}, of samples classified right random ±ε turns {noisy:.1%} and five steps toward the "
         f"neighbour {pushed:.1%}, {pushed / max(noisy, 1e-9):.1f} times as many; the true class's probability falls by "
-        f"{falls[0]:.3f} and by {falls[1]:.3f} (mean of {len(at)}, {several} {min(times):.1f} to {max(times):.1f} times). "
+        f"{falls[0]:.3f} and by {falls[1]:.3f} ({len(at)} seeds: {min(times):.1f} to {max(times):.1f} times as many). "
         f"{fmean(p.to_neighbour for p in at):.0%} of the turned take the neighbouring cluster's class"
     )
     return min(times) >= MANY_TIMES, said
@@ -145,7 +134,7 @@ def _all_others(rows: Rows) -> tuple[bool, str] | None:
     if not measured:
         return None
     ours = {score: fmean(rows["ncp_acl"].values(score)) for score in SCORES}
-    behind = [n for n in measured if all(fmean(rows[n].values(s)) < ours[s] for s in ("robust", "ensemble"))]  # type: ignore[arg-type]
+    behind = [n for n in measured if all(fmean(rows[n].values(s)) < ours[s] for s in ("robust", "ensemble"))]
     said = (
         "NCP-ACL "
         + _triple(rows["ncp_acl"])
@@ -217,8 +206,10 @@ def _head(rows: Rows) -> tuple[bool, str] | None:
         return None
     gains = [next(r.robust for r in ours if r.spec.seed == s) - next(r.robust for r in plain if r.spec.seed == s)
              for s in seeds]  # fmt: skip
-    said = f"RA {spread(rows['ncp_acl'].values('robust'))} with the standard head, {spread([r.robust for r in ours])} with "
-    said += "one trained on attacked pictures; added by seed " + ", ".join(f"{100 * gain:+.1f}" for gain in gains)
+    said = (
+        f"RA {spread(rows['ncp_acl'].values('robust'))} with the standard head and {spread([r.robust for r in ours])} "
+    )
+    said += "with one trained on attacked pictures; added by seed " + ", ".join(f"{100 * gain:+.1f}" for gain in gains)
     return fmean(gains) <= FULLY, said
 
 
@@ -237,8 +228,8 @@ JUDGES: dict[str, Judge] = {
 }
 NOT_OURS = {
     "The numbers of Tables 2, 3 and 5 on CIFAR-10, CIFAR-100 and STL-10.": (
-        "a ResNet-18 and 1,000 epochs of SimCLR are for a GPU; the paper's numbers stand beside ours, which are of small "
-        "networks on digits. The recipes .paper are the full setting"
+        "a ResNet-18 and 1,000 epochs of SimCLR are for a GPU; the paper's numbers stand beside ours, which are of "
+        "small networks on digits. The recipes .paper are the full setting"
     ),
 }
 UNMEASURED = "not measured yet"

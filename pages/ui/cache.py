@@ -10,6 +10,7 @@ from core.figures import defense, gallery, latent, stage, steps, training
 from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView
 from core.lab import Lab
+from core.neighbours.pursuit_records import PursuitReport, PursuitSpec
 from core.processes import Trainings
 from core.records import (
     CheckpointCard,
@@ -233,6 +234,25 @@ def _trace_buffer(
     key: str, view_names: tuple[str, ...], start: int | None, _report: TraceReport, _map: MapRecord
 ) -> bytes:
     return steps.pack(_report, _map, view_names=view_names, start=start)
+
+
+def ask_for_pursuit(spec: PursuitSpec, owner: str) -> JobView:
+    """Queue the pursuit, or join whoever has asked for the same."""
+    the_lab = lab()
+    return jobs().submit(
+        spec.digest,
+        lambda: the_lab.neighbours.pursue(spec),
+        owner=owner,
+        title="Push toward a neighbour",
+        noun="push",
+        progress=lambda report: report.progress,
+    )
+
+
+def pursuit_buffer(report: PursuitReport, view_names: tuple[str, ...], start: int | None) -> bytes:
+    """The steps of a pursuit for the component "steps", packed once for all who look at the same."""
+    key = f"{report.spec.digest}-{len(report.trace.frames)}"
+    return _trace_buffer(key, view_names, start, report.trace, report.map)
 
 
 def excerpt(spec: SweepSpec) -> SweepReport | None:

@@ -47,10 +47,10 @@ def pick() -> Chosen | None:
         return None
     titles = {name: lab.dataset_facts(name).title for name in datasets}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        dataset = _pick_box("Data set", "lat_data", titles, "the data set", 150)
+        dataset = pickers.pick_one("Data set", "lat_data", titles, "the data set", 150)
         lines = tuple(lab.latent_lines(dataset))
         methods = {f"{line.base}.{line.latent}": figures.method(line) for line in lines if line.step == "attack"}
-        method = _pick_box("Method", "lat_method", methods, "the method", 150)
+        method = pickers.pick_one("Method", "lat_method", methods, "the method", 150)
         step = _pick_step()
         samples = pickers.pick_samples(lab.dataset_facts(dataset))
         seed = pickers.pick_number("Seed", "seed", 0, pickers.SEEDS, 0, "Chooses the samples.")
@@ -69,14 +69,6 @@ def pick() -> Chosen | None:
     attacker = lab.latent_attacker(dataset, line.model, line.attack)
     st.caption(f"{words.model_name(line.model)}: {figures.STEP_NOTES[step]}. {facts.sentence}")
     return Chosen(line, lines, spec, Target(card, facts, attacker), map_method)
-
-
-def _pick_box(label: str, key: str, options: dict[str, str], what: str, width: int) -> str:
-    address.check_options(key, list(options), options.__getitem__, what)
-    picked = st.selectbox(
-        label, list(options), format_func=options.__getitem__, key=key, bind="query-params", width=width
-    )
-    return picked if picked in options else next(iter(options))
 
 
 def _pick_step() -> str:

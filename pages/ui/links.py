@@ -61,6 +61,12 @@ PAGES = {
         ":material/blur_on:",
         "ALRDC: move the latent of a clustering network, and harden it; no pixel is changed.",
     ),
+    "neighbours": PageFacts(
+        "Papers",
+        "Neighbours",
+        ":material/hub:",
+        "NCP-ACL: push a sample toward a neighbouring cluster of its representation, and train against it.",
+    ),
     "train": PageFacts(
         "Make",
         "Train",
