@@ -13,6 +13,7 @@ from torch.nn.functional import normalize, one_hot
 from core.errors import LabError
 
 ITERATIONS = 100  # at most; rarely more than twenty are needed
+NOT_MEASURED = -2.0  # stands where a silhouette would
 LARGEST_SAMPLE = 2000  # rows of which a silhouette is taken: it looks at all pairs
 
 

@@ -97,7 +97,8 @@ def _sum(recipe: Values, *, adversarial: float) -> float:
     learning = _learning(recipe)
     if learning is not None:
         first, second, head = _lengths(recipe, learning)
-        return recipe["runs"] * (first + adversarial * second + head)
+        whole: float = recipe["runs"] * (first + adversarial * second + head)
+        return whole
     defense = _stages(recipe)
     if defense is None:
         schedule = recipe["schedule"]

@@ -80,8 +80,8 @@ MAY_IMPORT = {
     # From recipes to networks, and onto the disk
     "core.trainers": "torch core.attacks core.augmentation core.defenses core.errors core.models core.recipes "
     "core.representation_phases core.training core.types",
-    "core.representation_phases": "torch core.attacks core.augmentation core.defenses core.errors core.lars core.models "
-    "core.recipes core.training core.types",
+    "core.representation_phases": "torch core.attacks core.augmentation core.defenses core.errors core.lars "
+    "core.models core.recipes core.training core.types",
     "core.checkpoints": "torch safetensors core.errors core.files core.quantization core.records",
     "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
     "core.trainers core.training core.types",
@@ -109,7 +109,7 @@ MAY_IMPORT = {
     "core.neighbours.tables": "core.latent_tables core.neighbours.records",
     "core.neighbours.study": "torch core",
     "core.neighbours.pursuit_records": "core.errors core.records core.trace_records",
-    "core.neighbours.pursuit": "numpy torch core.attacks core.errors core.frames core.library core.models "
+    "core.neighbours.pursuit": "numpy torch core.attacks core.clustering core.errors core.frames core.library core.models "
     "core.neighbours.pursuit_records core.projection core.records core.trace_records core.traces core.types",
     "core.neighbours.room": "core.library core.neighbours core.recipes core.records core.store",
     "core.training_intents": "core.checkpoints core.data core.errors core.library core.models core.recipes "

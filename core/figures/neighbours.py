@@ -176,7 +176,7 @@ def silhouette(lines: Sequence[Line], report: PursuitReport | None) -> go.Figure
         title = f"this checkpoint: {words.model_name(report.spec.model)}"
         curves.append((title, report.grid, report.curve, len(report.centroids)))
     figure = go.Figure()
-    for (name, grid, curve, used), style in zip(curves, theme.RUNS, strict=False):
+    for (name, grid, curve, used), style in zip(curves, theme.RUNS[: len(curves)], strict=True):
         figure.add_trace(
             go.Scatter(
                 x=list(grid),
@@ -316,8 +316,9 @@ def table_protocol(lines: Sequence[Line]) -> str:
         f"percent of held-out samples, mean ± deviation (seeds) · {result.training_samples:,} training samples of "
         f"{spec.dataset}, a small network · L∞ ε = {result.epsilon:g} in training and in the attacks · SA clean and RA "
         f"after PGD-20 on {spec.attacked} samples · AA after the ensemble (AutoAttack's members and PGD, "
-        f"{spec.ensemble_steps} steps of its 100) on the first {spec.by_ensemble} of them · every second stage starts "
-        "from the same SimCLR of its seed · the paper's columns are of CIFAR-10, ResNet-18, ε = 8/255, means of five seeds"
+        f"{spec.ensemble_steps} steps of its 100) on the first {spec.by_ensemble} of them · every second stage "
+        "starts from the same SimCLR of its seed · the paper's columns: CIFAR-10, ResNet-18, ε = 8/255, "
+        "means of five seeds"
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from core.clustering import silhouettes, spherical_kmeans
+from core.clustering import NOT_MEASURED, silhouettes, spherical_kmeans
 from core.errors import LabError
 from core.kmeans import kmeans
 from core.losses.robust_contrastive import nt_xent
@@ -37,7 +37,7 @@ class Representation(RepresentationModel):
     training_only = ("projector",)
     centroids: Tensor  # (largest number, D), unit rows; those that are not used are zero
     n_used: Tensor  # () int64, 0 before they were found
-    curve: Tensor  # (len(grid),) silhouettes by number of clusters; NaN where not measured
+    curve: Tensor  # (len(grid),) silhouettes by number of clusters, NOT_MEASURED where not
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Representation(RepresentationModel):
         self.n_centroids = n_centroids
         self.register_buffer("centroids", torch.zeros(max(*grid, n_centroids or 0), self.width))
         self.register_buffer("n_used", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("curve", torch.full((len(self.grid),), torch.nan))
+        self.register_buffer("curve", torch.full((len(self.grid),), NOT_MEASURED))
 
     def embed(self, views: Views) -> tuple[Tensor, ...]:
         """The representation of each view, V x (N, D), by the batch norm that serves after training."""
@@ -106,7 +106,7 @@ class Representation(RepresentationModel):
             if not grid:
                 raise LabError(f"{len(features)} samples are too few for {min(self.grid)} clusters.")
             curve = silhouettes(features, grid, generator=torch.Generator().manual_seed(seed))
-            self.curve.fill_(torch.nan)[: len(grid)] = curve
+            self.curve.fill_(NOT_MEASURED)[: len(grid)] = curve
             self.n_used.copy_(torch.tensor(grid, device=curve.device)[curve.argmax()])
         else:
             self.n_used.fill_(self.n_centroids)

@@ -10,6 +10,7 @@ from torch import Tensor
 from core.attacks.base import Budget
 from core.attacks.objectives import STRATEGIES, neighbours, pursuit
 from core.attacks.pgd import REACH, ProjectedGradientDescent
+from core.clustering import NOT_MEASURED
 from core.errors import LabError
 from core.frames import encode
 from core.library import Library
@@ -89,8 +90,8 @@ def _begin(
         own=nearest[:, 0].cpu().numpy(),
         neighbour=nearest[:, -1].cpu().numpy(),
         likeness=empty,
-        grid=tuple(k for k, value in zip(model.grid, curve, strict=True) if value == value),
-        curve=tuple(value for value in curve if value == value),
+        grid=tuple(k for k, value in zip(model.grid, curve, strict=True) if value > NOT_MEASURED),
+        curve=tuple(value for value in curve if value > NOT_MEASURED),
     )
 
 

@@ -15,6 +15,7 @@ from core.attacks.base import Attack, Budget
 from core.attacks.objectives import neighbours, pursuit
 from core.attacks.pgd import ProjectedGradientDescent
 from core.checkpoint_training import training_parts
+from core.clustering import NOT_MEASURED
 from core.errors import LabError
 from core.frames import attack_in_chunks, encode
 from core.library import Library
@@ -156,7 +157,7 @@ def score(
     pgd = ProjectedGradientDescent(steps=PGD_STEPS, step_size=epsilon / 4, objective="assignment")
     ensemble = Ensemble(steps=spec.ensemble_steps, targets=TARGETS, restarts=RESTARTS)
     right = _right(model, samples, samples.views)
-    grid = [k for k, value in zip(model.grid, model.curve.tolist(), strict=True) if value == value]
+    grid = [k for k, value in zip(model.grid, model.curve.tolist(), strict=True) if value > NOT_MEASURED]
     return NeighbourResult(
         spec=spec,
         standard=_share(right),
@@ -167,7 +168,7 @@ def score(
         standard_by_ensemble=_share(right[: len(few)]),
         n_used=int(model.n_used),
         grid=tuple(grid),
-        curve=tuple(round(value, 5) for value in model.curve.tolist() if value == value),
+        curve=tuple(round(value, 5) for value in model.curve.tolist() if value > NOT_MEASURED),
         proof=tuple(_proof(model, samples, right, share * epsilon, spec.seed) for share in PROOF_SHARES)
         if spec.variant == "simclr"
         else (),

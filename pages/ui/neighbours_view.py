@@ -21,8 +21,8 @@ STEPS, EPSILON = 10, 0.1
 LAST = "_pursued"
 INTRODUCTION = (
     "**Push a picture toward the cluster next to its own.** An encoder trained without labels puts pictures into "
-    "clusters. A change of the pixels that moves a picture toward a *neighbouring* cluster often changes what a classifier on "
-    "top of the encoder says. NCP-ACL trains encoders to withstand exactly that."
+    "clusters. A change of the pixels that moves a picture toward a *neighbouring* cluster often changes what a "
+    "classifier on top of the encoder says. NCP-ACL trains encoders to withstand exactly that."
 )
 NOTHING_YET = (
     "There is no representation to attack yet. Make one, about a minute on a laptop, and reload this page:\n\n"
@@ -225,7 +225,8 @@ def _proof(lines: tuple[Line, ...]) -> None:
     )
     st.caption(
         "SimCLR with a linear head, samples it classifies right; nothing was trained to withstand anything. Bars: "
-        "means over seeds; lines: each seed. The paper: up to 20.6 times as many turned, 25.7 times the probability's fall."
+        "means over seeds; lines: each seed. The paper: up to 20.6 times as many turned, the "
+        "probability of the true class falls up to 25.7 times as far."
     )
     st.dataframe(figures.proof_rows(lines), hide_index=True, width="stretch")
 
