@@ -67,7 +67,7 @@ def colours(views: Views, generator: torch.Generator, *, strength: float = 1.0) 
 
 def _colours_view(view: Tensor, generator: torch.Generator, strength: float) -> Tensor:
     area = 1 - 0.92 * strength * torch.rand(len(view), generator=generator, device=generator.device).to(view)
-    sides = [(area.sqrt() * (_either_way(view, generator) * 0.14).exp()).clamp_max(1) for _ in range(2)]
+    sides = [(area.sqrt() * (_either_way(view, generator) * 0.14 * strength).exp()).clamp_max(1) for _ in range(2)]
     mirror = torch.where(_chance(view, 0.5, generator).flatten(), -1.0, 1.0)
     zero = torch.zeros_like(area)
     centres = [(1 - side) * _either_way(view, generator) for side in sides]

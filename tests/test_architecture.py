@@ -109,8 +109,9 @@ MAY_IMPORT = {
     "core.neighbours.tables": "core.latent_tables core.neighbours.records",
     "core.neighbours.study": "torch core",
     "core.neighbours.pursuit_records": "core.errors core.records core.trace_records",
-    "core.neighbours.pursuit": "numpy torch core.attacks core.clustering core.errors core.frames core.library core.models "
-    "core.neighbours.pursuit_records core.projection core.records core.trace_records core.traces core.types",
+    "core.neighbours.pursuit": "numpy torch core.attacks core.clustering core.errors core.frames core.library "
+    "core.models core.neighbours.pursuit_records core.projection core.records core.trace_records core.traces "
+    "core.types",
     "core.neighbours.room": "core.library core.neighbours core.recipes core.records core.store",
     "core.training_intents": "core.checkpoints core.data core.errors core.library core.models core.recipes "
     "core.records core.registry",

@@ -50,7 +50,7 @@ def representation_map(report: PursuitReport, sample: int = 0) -> go.Figure:
     if len(report.map.points):
         figure.add_trace(_ends(report, sample))
     figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, scaleanchor="x")
+    figure.update_yaxes(visible=False)
     _lay_out(figure, 460)
     return figure
 
@@ -157,7 +157,7 @@ def protocol(report: PursuitReport) -> str:
             f"L∞ budget ε ≤ {words.epsilon_text(spec.epsilon)}, {spec.steps} steps of {report.trace.step_size:.3g}",
             f"{STRATEGY_NAMES[spec.strategy]}, neighbour n = {spec.rank} of K = {len(report.centroids)} clusters",
             f"random start of seed {spec.seed}",
-            "C3 (7) is cluster 3, most of whose samples the head calls 7",
+            f"{report.cluster_names[report.own[0]]}: the cluster's number, and what the head calls most of its samples",
             f"map: PCA of the directions of {len(report.map.reference)} clean held-out samples",
             f"weights {report.trace.subject.card_digest[:8]}",
         ]
@@ -203,36 +203,31 @@ def proofs(lines: Sequence[Line]) -> list[tuple[int, tuple[Proof, ...]]]:
 
 
 def proof_of_concept(lines: Sequence[Line]) -> go.Figure:
-    """The share of samples that noise turns and that the push turns, at each ε: means over seeds, a mark a seed."""
+    """The share of samples that noise turns and that the push turns, at each ε: means over seeds, lines to extremes."""
     found = proofs(lines)
     figure = go.Figure()
     for field, name, role in (("noise_success", NOISE, "noise"), ("success", PUSHED, "attack")):
         style = theme.line_styles()[role]
         rows = [[getattr(p, field) for p in row] for _, row in found]
         epsilons = [p.epsilon for p in found[0][1]]
+        means = np.mean(rows, axis=0)
         figure.add_trace(
             go.Bar(
                 x=[f"ε = {e:g}" for e in epsilons],
-                y=np.mean(rows, axis=0),
+                y=means,
                 name=name,
-                marker={"color": style["color"], "pattern": {"shape": "/" if role == "noise" else ""}},
-                hovertemplate="%{y:.1%}",
-            )
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=[f"ε = {e:g}" for _ in rows for e in epsilons],
-                y=[value for row in rows for value in row],
-                mode="markers",
-                name=f"{name}, each seed",
-                showlegend=False,
                 marker={
-                    "symbol": "line-ew-open",
-                    "size": 16,
-                    "color": theme.ROLES_LIGHT["neutral"],
-                    "line": {"width": 2},
+                    "color": style["color"],
+                    "pattern": {"shape": "/" if role == "noise" else "", "fillmode": "overlay"},
                 },
-                hovertemplate="%{y:.1%}<extra>one seed</extra>",
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": np.max(rows, axis=0) - means,
+                    "arrayminus": means - np.min(rows, axis=0),
+                    "color": theme.ROLES_LIGHT["neutral"],
+                },
+                hovertemplate="%{y:.1%}",
             )
         )
     figure.update_yaxes(
@@ -339,9 +334,9 @@ def csv_text(lines: Sequence[Line]) -> str:
 def _lay_out(figure: go.Figure, height: int) -> None:
     figure.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": 12, "b": 8},
+        margin={"l": 8, "r": 8, "t": 12, "b": 84},
         font={"family": theme.FONT, "size": 14},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 0, "yref": "container", "x": 0},
         paper_bgcolor=theme.NOTHING,
         plot_bgcolor=theme.NOTHING,
         barmode="group",

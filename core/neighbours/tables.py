@@ -58,7 +58,8 @@ def of_part(lines: Sequence[Line], part: str) -> list[Line]:
     """The rows of a table; the proposed one is in all of them, and those that have no seed are left out."""
     beside = {"methods": (), "heads": ("ncp_acl", "deacl_matched")}.get(part, ("ncp_acl",))
     shown = [line for line in lines if VARIANTS[line.variant].part == part or line.variant in beside]
-    return [line for line in shown if line.results]
+    found = [line for line in shown if line.results]
+    return found if any(VARIANTS[line.variant].part == part for line in found) else []
 
 
 def spread(values: Sequence[float]) -> str:
