@@ -224,9 +224,9 @@ def _proof(lines: tuple[Line, ...]) -> None:
         alt="Share of samples turned to another class by random noise and by steps toward the neighbouring cluster",
     )
     st.caption(
-        "SimCLR with a linear head, samples it classifies right; nothing was trained to withstand anything. Bars: means "
-        "over seeds; thin lines: the lowest and the highest seed. The paper: up to 20.6 times as many turned, the "
-        "probability of the true class falls up to 25.7 times as far."
+        "SimCLR with a linear head, samples it classifies right; nothing was trained to withstand anything. Bars: "
+        "means over seeds; thin lines: the lowest and the highest seed. The paper: up to 20.6 times as many turned, "
+        "the probability of the true class falls up to 25.7 times as far."
     )
     st.dataframe(figures.proof_rows(lines), hide_index=True, width="stretch")
 
