@@ -141,6 +141,7 @@ MAY_IMPORT = {
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
     "core.figures.ensemble_words core.figures.table_text core.lab core.latent_tables core.matrix core.models "
+    "core.recipes "
     "core.neighbours core.published_alrdc core.published_ncp_acl core.runtime core.studies "
     "core.tables core.walk "
     "core.records",

@@ -48,6 +48,7 @@ NCP_ACL = Paper(
     {protocol: partial(ncp_acl.recipe, protocol=protocol) for protocol in ("lab", "paper")},  # no code was released
 )
 PAPERS = (AR_DMVC, OWN, ALRDC, CLUSTR, NCP_ACL)
+TOLD_LABELS = (*CLUSTR.models, *NCP_ACL.models)  # classifiers: their probabilities are classes, no clusters
 BY_PROTOCOL: Registry[Recipe] = Registry("protocol", AR_DMVC.protocols)  # every paper has these
 
 
