@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_probe
 import fake_studies
@@ -90,6 +91,7 @@ class FakeLab:
         self.confusions: dict[str, ConfusionRecord] = {}
         self.measured: dict[str, TheoremReport] = {}
         self.studies = fake_studies.FakeStudies()
+        self.neighbours = SimpleNamespace(cards=lambda: ())
         digits = load_digits()
         self.labels = digits.target.astype(np.int64)
         grey = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)

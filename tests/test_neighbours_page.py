@@ -1,3 +1,5 @@
+from threading import Event
+
 import pytest
 import streamlit as st
 from conftest import PROJECT, texts
@@ -101,13 +103,23 @@ def test_a_wrong_address_is_said_and_not_obeyed(app):
         assert word in said
 
 
-def test_a_push_that_is_given_up_can_be_made_again(app, real, monkeypatch):
-    room = type(real.neighbours)
-    monkeypatch.setattr(room, "pursue", lambda self, spec: iter(()))
+def test_a_push_can_be_given_up_and_made_again(app, real, monkeypatch):
+    room, go_on = type(real.neighbours), Event()
+    pursue = room.pursue
+
+    def slow(self, spec):
+        go_on.wait(SOON)
+        yield from pursue(self, spec)
+
+    monkeypatch.setattr(room, "pursue", slow)
     app.run()
-    (job,) = [job for job in [cache.jobs().get(spec.digest) for spec in [app.session_state["_pursued"]]] if job]
-    assert job.title == "Push toward a neighbour"
+    app.button(key="nb-cancel").click().run()
+    go_on.set()
     assert cache.jobs().join(SOON)
+    assert not app.exception
+    app.button(key="nb-again").click().run()
+    settle(app)
+    assert "is pushed toward C" in texts(app)
 
 
 def test_without_a_representation_the_page_says_how_to_make_one(lab):
