@@ -52,7 +52,6 @@ def test_the_page_pushes_a_sample_by_itself_and_says_which_way_it_went(app):
     assert "Push a picture toward the cluster next to its own" in texts(app, "info")
     assert "is pushed toward C" in texts(app)
     assert "10 steps in" in texts(app, "caption")
-    assert "neighbour n = 2 of K = " in texts(app, "caption")
     assert [heading.value for heading in app.subheader] == [
         "How many clusters",
         "Proof of concept: noise, or toward the neighbour",

@@ -51,7 +51,7 @@ def representation_map(report: PursuitReport, sample: int = 0) -> go.Figure:
         figure.add_trace(_ends(report, sample))
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    _lay_out(figure, 460)
+    _lay_out(figure, 480, legend=0)
     return figure
 
 
@@ -159,6 +159,7 @@ def protocol(report: PursuitReport) -> str:
             f"random start of seed {spec.seed}",
             f"{report.cluster_names[report.own[0]]}: the cluster's number, and what the head calls most of its samples",
             f"map: PCA of the directions of {len(report.map.reference)} clean held-out samples",
+            "a cluster's probability: softmax of the cosines to the centroids, as sharp as these are apart",
             f"weights {report.trace.subject.card_digest[:8]}",
         ]
     )
@@ -331,12 +332,12 @@ def csv_text(lines: Sequence[Line]) -> str:
     return out.getvalue()
 
 
-def _lay_out(figure: go.Figure, height: int) -> None:
+def _lay_out(figure: go.Figure, height: int, *, legend: float = -0.22) -> None:
     figure.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": 12, "b": 84},
+        margin={"l": 8, "r": 8, "t": 12, "b": 8},
         font={"family": theme.FONT, "size": 14},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 0, "yref": "container", "x": 0},
+        legend={"orientation": "h", "yanchor": "top", "y": legend, "x": 0},
         paper_bgcolor=theme.NOTHING,
         plot_bgcolor=theme.NOTHING,
         barmode="group",

@@ -20,9 +20,11 @@ from core.projection import Projection, fit_pca
 from core.records import MapRecord, Subject
 from core.trace_records import TraceFrame, TraceReport
 from core.traces import find_rows, follow, random_starts
-from core.types import Encoding, MultiViewDataset
+from core.types import Encoding, MultiViewDataset, Views
 
 MAP_SAMPLES = 1000  # held-out samples that span the map
+SMALLEST_GAP = 1e-4  # of two cosines
+ODDS = 3.0  # logarithm of how much likelier the own cluster of a usual sample is than the next
 
 
 def pursue(library: Library, spec: PursuitSpec) -> Iterator[PursuitReport]:
@@ -34,7 +36,7 @@ def pursue(library: Library, spec: PursuitSpec) -> Iterator[PursuitReport]:
     train, held_out = library.parts(spec.dataset)
     rows = find_rows(held_out, spec.samples, len(train) + len(held_out))
     samples = held_out.take(rows.to(held_out.labels.device))
-    view, budget = Neighbourhood(model).eval(), Budget(epsilon=spec.epsilon)
+    view, budget = _neighbourhood(model, held_out), Budget(epsilon=spec.epsilon)
     report = _begin(model, view, held_out, samples, spec, card.sha256)
     starts = random_starts(held_out, rows, budget, seed=spec.seed)
     strategy = next(name for name in STRATEGIES if name == spec.strategy)
@@ -48,6 +50,20 @@ def pursue(library: Library, spec: PursuitSpec) -> Iterator[PursuitReport]:
     for frame in follow(view, attack, samples.views, starts, budget):
         report = _with(report, frame, model, projection)
         yield report
+
+
+def _neighbourhood(model: Representation, held_out: MultiViewDataset) -> Neighbourhood:
+    """The model's clusters, their probabilities as sharp as their centroids are apart: ODDS for the median sample."""
+    view = Neighbourhood(model).eval()
+    nearest = encode(view, _first(held_out)).logits.topk(2, dim=1).values * view.temperature  # (M, 2) cosines
+    gap = (nearest[:, 0] - nearest[:, 1]).median().item()
+    view.temperature = max(gap, SMALLEST_GAP) / ODDS
+    return view
+
+
+def _first(held_out: MultiViewDataset) -> Views:
+    """The pictures that span the map."""
+    return tuple(pictures[:MAP_SAMPLES] for pictures in held_out.views)
 
 
 def _begin(
@@ -115,7 +131,7 @@ def _with(report: PursuitReport, frame: TraceFrame, model: Representation, proje
 
 
 def _projection(view: Neighbourhood, held_out: MultiViewDataset) -> tuple[Projection, Encoding]:
-    encoding = encode(view, tuple(pictures[:MAP_SAMPLES] for pictures in held_out.views))
+    encoding = encode(view, _first(held_out))
     return fit_pca(encoding.hidden.cpu().numpy()), encoding
 
 
@@ -123,7 +139,7 @@ def _names(
     model: Representation, held_out: MultiViewDataset, encoding: Encoding, class_names: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Each cluster's number and the class that the head gives most of its samples."""
-    classes = encode(model, tuple(pictures[:MAP_SAMPLES] for pictures in held_out.views)).clusters
+    classes = encode(model, _first(held_out)).clusters
     n_clusters = encoding.probs.shape[1]
 
     def name(cluster: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.figures import defense, gallery, latent, stage, steps, training
+from core.figures import defense, gallery, latent, neighbours, stage, steps, training
 from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView
 from core.lab import Lab
@@ -231,9 +231,9 @@ def trace_buffer(report: TraceReport, map_record: MapRecord, view_names: tuple[s
 
 @st.cache_resource(max_entries=BUFFERS, show_spinner=False)
 def _trace_buffer(
-    key: str, view_names: tuple[str, ...], start: int | None, _report: TraceReport, _map: MapRecord
+    key: str, view_names: tuple[str, ...], start: int | None, _report: TraceReport, _map: MapRecord, rules: str = ""
 ) -> bytes:
-    return steps.pack(_report, _map, view_names=view_names, start=start)
+    return steps.pack(_report, _map, view_names=view_names, start=start, rules=rules)
 
 
 def ask_for_pursuit(spec: PursuitSpec, owner: str) -> JobView:
@@ -252,7 +252,7 @@ def ask_for_pursuit(spec: PursuitSpec, owner: str) -> JobView:
 def pursuit_buffer(report: PursuitReport, view_names: tuple[str, ...], start: int | None) -> bytes:
     """The steps of a pursuit for the component "steps", packed once for all who look at the same."""
     key = f"{report.spec.digest}-{len(report.trace.frames)}"
-    return _trace_buffer(key, view_names, start, report.trace, report.map)
+    return _trace_buffer(key, view_names, start, report.trace, report.map, neighbours.protocol(report))
 
 
 def excerpt(spec: SweepSpec) -> SweepReport | None:

@@ -169,7 +169,6 @@ def _pursuit(chosen: Chosen, was_busy: bool) -> None:
                 key="nb-map",
                 alt="Map of the representation: samples by cluster, centroids, and the way of the chosen sample",
             )
-            st.caption(figures.protocol(report))
             start = steps_view.start_iteration(spec.steps)
             components.steps(cache.pursuit_buffer(report, chosen.view_names, start), steps_view.remember_iteration)
         if was_busy and not job.active:
@@ -196,8 +195,9 @@ def _take_home(report: PursuitReport, chosen: Chosen) -> None:
     spec = report.spec
     name = f"{spec.dataset}-{spec.model}-neighbour{spec.rank}-sample{spec.samples[0]}"
     with st.container(horizontal=True):
-        downloads.button("Steps", "csv", name, lambda: steps.trace_csv(report.trace))
-        downloads.button("Pictures", "gif", name, lambda: steps.animation(report.trace, chosen.view_names))
+        downloads.button("Steps", "csv", name, lambda: steps.trace_csv(report.trace, figures.protocol(report)))
+        said = figures.protocol(report)
+        downloads.button("Pictures", "gif", name, lambda: steps.animation(report.trace, chosen.view_names, said))
 
 
 def _clusters(lines: tuple[Line, ...], report: PursuitReport | None) -> None:
