@@ -16,7 +16,8 @@ def missing(lab: Lab, datasets: Sequence[str], base: TrainSpec, models: Sequence
     """What is not there yet, a list for each model: the model, its attacker, or both in that order.
 
     ``base`` says everything but data set, model and kind. An attacker of other weights than the model's is missing.
-    Classifiers are not attacked by trained networks. A model that goes on from another's checkpoint and attacker stands in that one's list, behind them.
+    No network is trained to attack a classifier. A model that goes on from another's checkpoint and attacker stands
+    in that one's list, behind them.
     """
     jobs: dict[tuple[str, str], list[TrainSpec]] = {}
     cards = {(card.dataset, card.name): card for card in lab.cards("model")}

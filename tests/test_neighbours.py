@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.__main__ import parser
 from core.errors import LabError
 from core.figures import neighbours as figures
 from core.lab import Lab
@@ -201,6 +202,12 @@ def test_every_shipped_result_is_one_that_is_looked_up():
     found = [r for dataset in ncp_acl.DATASETS for line in lab.neighbours.lines(dataset) for r in line.results]
     assert shipped
     assert len(found) == len(shipped)
+
+
+def test_the_readme_holds_the_rows_as_the_command_prints_them(capsys):
+    options = parser().parse_args(["neighbours", "--markdown"])
+    options.run(options)
+    assert capsys.readouterr().out.strip() in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 # Tables and claims

@@ -14,12 +14,17 @@ from core.neighbours.records import MAIN, SEEDS, VARIANTS
 from core.neighbours.tables import HEADS, PARTS, SCORES, Line, claims, of_part, spread
 from core.published_ncp_acl import DATASETS, NAMES, TABLE_2, TABLE_3, TABLE_5
 
+DATA = ("digits", "mnist", "fashion_mnist")
 EVERY = ("digits",)  # data sets whose rows are all measured; the others' are the main ones
 
 
 def neighbours(options: Namespace) -> None:
     """Measure the rows that were asked for and are not there yet, and print all there are."""
     lab = make_lab(options)
+    if options.markdown:
+        rows = [row for dataset in options.datasets or DATA for row in _markdown_rows(lab.neighbours.lines(dataset))]
+        print_table(("data set", "table", "row", *HEADS.values(), "K"), rows, markdown=True)
+        return
     for dataset in options.datasets or ("digits",):
         if options.seeds:
             measure(
@@ -38,7 +43,7 @@ def neighbours(options: Namespace) -> None:
             rows = of_part(lines, part)
             if rows:
                 print(f"{dataset}, {title}: percent, mean ± deviation (seeds)")
-                print_table(("row", *HEADS.values(), "K", "time"), map(_row, rows))
+                print_table(("row", *HEADS.values(), "K"), map(_row, rows))
                 print()
         print("The paper's, percent: SA RA AA")
         print_table(("table", "row", *DATASETS.values()), _printed())
@@ -62,10 +67,15 @@ def measure(lab: Lab, dataset: str, seeds: int, variants: Sequence[str], quiet: 
                     bar.write(f"{dataset} {step.spec.variant}, seed {seed}: {said} ({took})", file=sys.stderr)
 
 
+def _markdown_rows(lines: Sequence[Line]) -> list[Row]:
+    """Every measured row once, in the order of the tables."""
+    of = {part: title.partition(":")[0] for part, title in PARTS.items()}
+    measured = [line for line in lines if line.results]
+    return [(line.dataset, of[VARIANTS[line.variant].part], *_row(line)) for line in measured]
+
+
 def _row(line: Line) -> Row:
-    used = sorted({result.n_used for result in line.results})
-    seconds = sum(result.seconds for result in line.results) / len(line.results)
-    return (line.title, *(spread(line.values(score)) for score in SCORES), " ".join(map(str, used)), as_time(seconds))
+    return (line.title, *(spread(line.values(score)) for score in SCORES), " ".join(map(str, line.clusters)))
 
 
 def _printed() -> list[Row]:

@@ -263,11 +263,10 @@ def table_rows(lines: Sequence[Line], part: str) -> list[dict[str, str]]:
 
 def _row(line: Line, part: str) -> dict[str, str]:
     paper = _paper(line.variant, part)
-    used = sorted({result.n_used for result in line.results})
     return {
         "row": line.title if part != "ranks" or line.variant != "ncp_acl" else "n = 2",
         **{HEADS[score]: spread(line.values(score)) for score in SCORES},
-        "K": ", ".join(map(str, used)),
+        "K": ", ".join(map(str, line.clusters)) or "–",
         **{
             f"paper {head}": "–" if paper is None else f"{x:.2f}"
             for head, x in zip(HEADS.values(), paper or (0, 0, 0), strict=True)

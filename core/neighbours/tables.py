@@ -21,6 +21,7 @@ PARTS = {
 }
 MANY_TIMES = 3.0  # how often as much as noise counts as "many times"
 FULLY = 0.02  # RA that adversarial fine-tuning adds and that still counts as little
+CLUSTERED = ("simclr", "ncp_acl")
 OTHERS = ("acl", "dynacl", "dynacl_plus", "advcl", "rocl")
 
 
@@ -36,6 +37,13 @@ class Line:
     def title(self) -> str:
         """As the tables name it."""
         return VARIANTS[self.variant].title
+
+    @property
+    def clusters(self) -> tuple[int, ...]:
+        """The numbers of clusters K of its seeds; of none for a method that has no clusters."""
+        if VARIANTS[self.variant].model not in CLUSTERED:
+            return ()
+        return tuple(sorted({result.n_used for result in self.results}))
 
     def values(self, score: Score) -> tuple[float, ...]:
         """One of the SCORES of each seed, in [0, 1]."""
