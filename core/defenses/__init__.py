@@ -21,5 +21,6 @@ DEFENSES: Registry[Any] = Registry(
         "free_at": FreeAdversary.loss,
         "trades": trades,
         "qtrades": qtrades,
+        "clustr_qtrades": qtrades,
     },
 )

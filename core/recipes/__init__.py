@@ -40,7 +40,7 @@ ALRDC = Paper(
 )
 OWN = Paper(AR_DMVC.datasets, OURS, {"lab": lab.recipe})
 CLUSTR = Paper(
-    clustr.PICTURES, clustr.MODELS, {protocol: partial(clustr.recipe, protocol=protocol) for protocol in PROTOCOLS}
+    clustr.DATASETS, clustr.MODELS, {protocol: partial(clustr.recipe, protocol=protocol) for protocol in PROTOCOLS}
 )
 PAPERS = (AR_DMVC, OWN, ALRDC, CLUSTR)
 BY_PROTOCOL: Registry[Recipe] = Registry("protocol", AR_DMVC.protocols)  # every paper has these
