@@ -11,6 +11,7 @@ from core.training import Augmentation
 from core.types import Views
 
 LARGEST_SHIFT = 2  # pixels
+BORDER = 4
 
 
 def shift(views: Views, generator: torch.Generator) -> Views:
@@ -18,21 +19,30 @@ def shift(views: Views, generator: torch.Generator) -> Views:
     return tuple(_shift_view(view, generator) for view in views)
 
 
-def _shift_view(view: Tensor, generator: torch.Generator, largest: int = LARGEST_SHIFT) -> Tensor:
+def crop_and_flip(views: Views, generator: torch.Generator) -> Views:
+    """CIFAR's: 4 pixels of black on every side, a random cut of the old size, mirrored half of the time."""
+    return tuple(_crop_view(view, generator) for view in views)
+
+
+def _crop_view(view: Tensor, generator: torch.Generator) -> Tensor:
+    cut = _cut(pad(view, (BORDER,) * 4), view, BORDER, generator)
+    mirrored = torch.rand((len(view), 1, 1, 1), generator=generator, device=generator.device).to(view.device) < 0.5
+    return torch.where(mirrored, cut.flip(3), cut)
+
+
+def _shift_view(view: Tensor, generator: torch.Generator) -> Tensor:
+    return _cut(pad(view, (LARGEST_SHIFT,) * 4, mode="replicate"), view, LARGEST_SHIFT, generator)
+
+
+def _cut(padded: Tensor, view: Tensor, border: int, generator: torch.Generator) -> Tensor:
+    """A piece as large as ``view`` of what is ``padded`` by a border, at a random place in each sample."""
     n_samples, _, height, width = view.shape
-    reach = 2 * largest + 1
+    reach = 2 * border + 1
     moves = torch.randint(reach, (2, n_samples, 1), generator=generator, device=generator.device).to(view.device)
     rows = moves[0] + torch.arange(height, device=view.device)  # (B, H)
     columns = moves[1] + torch.arange(width, device=view.device)  # (B, W)
-    padded = pad(view, (largest,) * 4, mode="replicate")
     samples = torch.arange(n_samples, device=view.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-def flip(views: Views, generator: torch.Generator) -> Views:
-    """:func:`shift` by up to 4 pixels, and half of the pictures mirrored: the second stage's for photographs."""
-    moved = tuple(_shift_view(view, generator, 2 * LARGEST_SHIFT) for view in views)
-    return tuple(torch.where(_chance(view, 0.5, generator), view.flip(3), view) for view in moved)
 
 
 def distort(views: Views, generator: torch.Generator, *, strength: float = 1.0) -> Views:
@@ -111,7 +121,7 @@ AUGMENTATIONS: Registry[Augmentation | None] = Registry(
     {
         "none": lambda: None,
         "shift": lambda: shift,
-        "flip": lambda: flip,
+        "crop_and_flip": lambda: crop_and_flip,
         "distort": lambda strength=1.0: partial(distort, strength=strength),
         "colours": lambda strength=1.0: partial(colours, strength=strength),
     },

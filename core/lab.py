@@ -15,8 +15,11 @@ from core import confusions, latent, latent_results, lessons, sweep_scores, theo
 from core.attack_making import make_attack, norm, target_mode, weights_behind
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Budget
+from core.attacks.objectives import OF_CLASSIFIERS
 from core.ceiling import ceiling, distances
+from core.certify import Certifying
 from core.checkpoint_training import train_checkpoint
+from core.clustr_results import RobustResult, RobustSpec
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
 from core.findings import Evidence, findings
@@ -127,8 +130,8 @@ class Lab:
         return tuple(name for name in ATTACKS if name != "gan" or trained)
 
     def objectives(self) -> tuple[str, ...]:
-        """What FGSM and PGD can maximise."""
-        return tuple(OBJECTIVES)
+        """What FGSM and PGD can maximise on any clustering."""
+        return tuple(name for name in OBJECTIVES if name not in OF_CLASSIFIERS)
 
     def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
         """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""
@@ -168,6 +171,16 @@ class Lab:
         ``capture`` replays steps as CUDA graphs on a GPU.
         """
         return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite, capture=capture)
+
+    @property
+    def certify(self) -> Certifying:
+        """ClusTR: its rows, and the small networks of the plane with their certificates."""
+        return Certifying(self.library, self._store)
+
+    def robust(self, spec: RobustSpec, *, ship: bool = False) -> Iterator[tuple[float, RobustResult | None]]:
+        """Every attack of ClusTR's table on one classifier; yields the share that is done, at last with the row."""
+        drawn = AttackSpec(dataset=spec.dataset, model="", attack="noise", epsilon=0.0, samples=spec.samples)
+        return self.certify.robust(spec, self._samples(replace(drawn, seed=spec.seed)), ship=ship)
 
     @property
     def studies(self) -> Studies:

@@ -21,7 +21,7 @@ from core.defenses.supervised import FreeAdversary
 from core.errors import LabError
 from core.models import MODELS
 from core.models.base import ClusteringModel, LatentModel, Shape
-from core.models.classifier import Classifier
+from core.models.classifier import Classifier, Harden
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
 from core.models.representation import Representation
@@ -38,7 +38,7 @@ from core.recipes.base import (
     SupervisedDefense,
 )
 from core.representation_phases import representation_phases
-from core.training import Loss, Phase, SupervisedLoss, Update, adam
+from core.training import Loss, Phase, Update, adam
 from core.types import Views
 
 
@@ -92,7 +92,10 @@ def model_training(
     augmentation = AUGMENTATIONS.make(recipe.augmentation)
     phases = [replace(phase, augmentation=phase.augmentation or augmentation) for phase in phases]
     generator = _generator(start, device)
-    return Training(tuple(phases), result, recipe.batch_size, generator, partial(result.fit_clusters, seed=seed))
+    finish: Callable[[Views], None] = partial(result.fit_clusters, seed=seed)
+    if isinstance(model, Classifier) and labels is not None:
+        finish = partial(model.finish, labels=labels)
+    return Training(tuple(phases), result, recipe.batch_size, generator, finish)
 
 
 def _defense_phases(recipe: Recipe, defense: AdversarialTraining, model: ClusteringModel) -> list[Phase]:
@@ -115,27 +118,27 @@ def _supervised_phases(recipe: Recipe, model: Classifier, labels: Tensor | None)
         raise LabError(f"{recipe.model} is a classifier, which is trained with labels; they are missing.")
     if not isinstance(recipe.defense, SupervisedDefense):
         return model.supervised_phases(recipe.schedule, labels)
-    loss, kept = supervised_loss(recipe.model, recipe.defense, model, recipe.batch_size)
-    phases = model.supervised_phases(recipe.schedule, labels, loss, replays=recipe.defense.replays)
+    harden, kept = hardening(recipe.model, recipe.defense, model, recipe.batch_size)
+    phases = model.supervised_phases(recipe.schedule, labels, harden, replays=recipe.defense.replays)
     if kept is None:
         return phases
     both = nn.ModuleDict({"model": model, "adversary": kept.to(labels.device)})
     return [*phases[:-1], replace(phases[-1], network=both)]
 
 
-def supervised_loss(
+def hardening(
     name: str, defense: SupervisedDefense, model: Classifier, batch_size: int
-) -> tuple[SupervisedLoss, nn.Module | None]:
-    """The loss of a hardened classifier with the recipe's numbers, and what it keeps from step to step, if anything."""
+) -> tuple[Harden, nn.Module | None]:
+    """How a clean loss becomes a robust one with the recipe's numbers, and what that keeps from step to step."""
     budget = Budget(epsilon=defense.epsilon)
     if name == "free_at":
         adversary = FreeAdversary(batch_size, model.view_shapes)
-        return adversary.loss(model, budget=budget), adversary
+        return lambda base: adversary.loss(model, budget=budget), adversary
     knobs: dict[str, Any] = {"steps": defense.steps, "step_size": defense.step_size}
-    if name != "at":
-        knobs |= {"weight": defense.weight}
-    loss: SupervisedLoss = DEFENSES.make(name, model=model, budget=budget, **knobs)
-    return loss, None
+    if name == "at":
+        return lambda base: DEFENSES.make(name, model=model, budget=budget, **knobs), None
+    knobs |= {"weight": defense.weight}
+    return lambda base: DEFENSES.make(name, model=model, budget=budget, base=base, **knobs), None
 
 
 def _distillation_phases(recipe: Recipe, defense: RobustDistillation, distillation: Distillation) -> list[Phase]:

@@ -333,6 +333,40 @@ def softmax_of(row):
     return [power / sum(powers) for power in powers]
 
 
+def magnet(features, labels, centres, centre_classes, alpha, variance=None):
+    """Eq. 3 sample by sample, with plain exponentials."""
+    features, centres = features.double().tolist(), centres.double().tolist()
+    labels, classes = labels.tolist(), centre_classes.tolist()
+
+    def squared(a, b):
+        return sum((x - y) ** 2 for x, y in zip(a, b, strict=True))
+
+    own = [
+        min(squared(f, c) for c, k in zip(centres, classes, strict=True) if k == label)
+        for f, label in zip(features, labels, strict=True)
+    ]
+    variance = sum(own) / (len(own) - 1) if variance is None else variance
+    total = 0.0
+    for feature, label, nearest in zip(features, labels, own, strict=True):
+        numerator = math.exp(-nearest / (2 * variance) - alpha)
+        others = [
+            math.exp(-squared(feature, c) / (2 * variance)) for c, k in zip(centres, classes, strict=True) if k != label
+        ]
+        total += max(0.0, -math.log(numerator / sum(others)))
+    return total / len(labels)
+
+
+def magnet_probs(features, centres, centre_classes, variance):
+    """Eq. 4 sample by sample."""
+    rows = []
+    for feature in features.double().tolist():
+        scores = [0.0] * (max(centre_classes.tolist()) + 1)
+        for centre, k in zip(centres.double().tolist(), centre_classes.tolist(), strict=True):
+            scores[k] += math.exp(-sum((x - y) ** 2 for x, y in zip(feature, centre, strict=True)) / (2 * variance))
+        rows.append([score / sum(scores) for score in scores])
+    return rows
+
+
 # NCP-ACL (submitted to ICLR 2025), Eq. 1, 3 and 4
 
 

@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
     "core.figures core.errors core.jobs core.processes core.studies.plans core.studies.records core.table_records "
     "core.tables core.training_records core.latent_results core.latent_tables "
-    "core.published_alrdc core.neighbours.pursuit_records core.neighbours.records core.neighbours.tables",
+    "core.published_alrdc core.clustr_results core.clustr_tables core.neighbours.pursuit_records "
+    "core.neighbours.records core.neighbours.tables",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
@@ -51,6 +52,8 @@ MAY_IMPORT = {
     "core.figures.table_words": "core.figures core.published core.records core.studies.plans core.tables "
     "core.table_records",
     "core.figures.trial_words": "core.data.facts core.figures core.records core.studies.records",
+    "core.figures.plane": "numpy core.clustr_results core.figures",
+    "core.figures.certify": "plotly core.clustr_results core.clustr_tables core.figures core.published_clustr",
     "core.figures.stage": "numpy core.figures core.latent_results core.records",
     "core.figures.latent": "numpy PIL core.figures core.latent_tables core.published_alrdc core.records",
     "core.figures.neighbours": "numpy plotly core.figures core.latent_tables core.neighbours.pursuit_records "
@@ -74,6 +77,7 @@ MAY_IMPORT = {
     "core.capture": "torch",
     "core.training": "torch core.capture core.distributed core.errors core.records core.types",
     "core.augmentation": "torch core.registry core.training core.types",
+    "core.certificates": "torch core.errors core.losses core.models.classifier",
     # Numbers of papers: the words for their choices, the facts of data sets, nothing that runs
     "core.recipes": "core.attacks core.losses core.models.encoders core.data.facts core.errors core.registry "
     "core.training",
@@ -98,9 +102,15 @@ MAY_IMPORT = {
     "core.registry core.types",
     "core.latent": "torch core.attacks.latent core.errors core.frames core.latent_results core.library "
     "core.models.base core.records core.store core.types",
+    "core.certify": "numpy torch core.attacks core.certificates core.clustr_results core.clustr_tables core.errors "
+    "core.frames core.library core.losses core.models.base core.models.magnet core.recipes core.store core.trainers "
+    "core.training core.types",
     "core.latent_results": "numpy core.errors core.metrics core.records core.store",
     "core.latent_tables": "core.latent_results core.records",
     "core.published_alrdc": "",
+    "core.clustr_results": "numpy core.errors core.records core.store",
+    "core.clustr_tables": "numpy core.clustr_results core.published_clustr core.records",
+    "core.published_clustr": "",
     "core.published_ncp_acl": "",
     # NCP-ACL's rows and pursuits
     "core.neighbours": "",
@@ -140,9 +150,9 @@ MAY_IMPORT = {
     "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.ensemble_words core.figures.table_text core.lab core.latent_tables core.matrix core.models "
-    "core.recipes "
-    "core.neighbours core.published_alrdc core.published_ncp_acl core.runtime core.studies "
+    "core.clustr_results core.clustr_tables core.figures.ensemble_words core.figures.table_text core.lab "
+    "core.latent_tables core.matrix core.models core.neighbours core.published_clustr core.published_ncp_acl "
+    "core.published_alrdc core.recipes core.runtime core.studies "
     "core.tables core.walk "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",

@@ -298,7 +298,7 @@ def test_lars_steps_fit_the_size_of_a_layers_weights():
     torch.testing.assert_close(bias.detach(), torch.full((4,), 0.8))
 
 
-@pytest.mark.parametrize("name", ["flip", "distort", "colours"])
+@pytest.mark.parametrize("name", ["crop_and_flip", "distort", "colours"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_augmentation_keeps_the_shape_and_the_range_and_follows_its_generator(name, channels):
     view = torch.rand(6, channels, 28, 28, generator=seeded())

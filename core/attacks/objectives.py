@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from core.errors import LabError
 from core.losses.contrastive import sum_over_pairs
@@ -104,6 +104,47 @@ def neighbours(embedding: Tensor, centroids: Tensor, count: int) -> Tensor:
     return (normalize(embedding, dim=1) @ centroids.T).topk(count, dim=1).indices
 
 
+def log_scores() -> Objective:
+    """Cross-entropy of the logits against the clean class, without a floor; of a Magnet's, they are log-scores."""
+    return lambda clean, adversarial: cross_entropy(adversarial.logits, clean.clusters, reduction="none")
+
+
+def scores() -> Objective:
+    """ClusTR's own attack on a Magnet: the cross-entropy as if its scores Σ exp(-d / 2s²) were logits.
+
+    Far from its own centre a score, and with it the slope, is almost 0: that hides a model more than it hardens it.
+    """
+    return lambda clean, adversarial: cross_entropy(adversarial.logits.exp(), clean.clusters, reduction="none")
+
+
+def margin() -> Objective:
+    """How far the largest other logit is above the clean class's."""
+
+    def difference(clean: Encoding, adversarial: Encoding) -> Tensor:
+        return _others(clean, adversarial).amax(dim=1) - _own(clean, adversarial)
+
+    return difference
+
+
+def magnet() -> Objective:
+    """The Magnet loss of a sample, from log-scores: the adaptive attack of ClusTR, here without the hinge."""
+
+    def loss(clean: Encoding, adversarial: Encoding) -> Tensor:
+        return _others(clean, adversarial).logsumexp(dim=1) - _own(clean, adversarial)
+
+    return loss
+
+
+def _own(clean: Encoding, adversarial: Encoding) -> Tensor:
+    return adversarial.logits.gather(1, clean.clusters[:, None]).squeeze(1)
+
+
+def _others(clean: Encoding, adversarial: Encoding) -> Tensor:
+    own = one_hot(clean.clusters, adversarial.logits.shape[1]).bool()
+    return adversarial.logits.masked_fill(own, -torch.inf)
+
+
+OF_CLASSIFIERS = ("log_scores", "scores", "margin", "magnet")  # on logits; the others serve every clustering
 OBJECTIVES: Registry[Objective] = Registry(
     "objective",
     {
@@ -112,5 +153,9 @@ OBJECTIVES: Registry[Objective] = Registry(
         "both": both,
         "assignment": assignment,
         "contrastive": contrastive,
+        "log_scores": log_scores,
+        "scores": scores,
+        "margin": margin,
+        "magnet": magnet,
     },
 )

@@ -2,6 +2,7 @@
 
 from core.commands.attacks import attack, evaluate, sweep
 from core.commands.ceiling import ceiling
+from core.commands.certify import certify
 from core.commands.checkpoints import list_everything, maps, train
 from core.commands.latent import latent
 from core.commands.neighbours import neighbours
@@ -13,6 +14,7 @@ __all__ = [
     "attack",
     "bench",
     "ceiling",
+    "certify",
     "doctor",
     "evaluate",
     "findings",

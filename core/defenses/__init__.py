@@ -22,6 +22,7 @@ DEFENSES: Registry[Any] = Registry(
         "free_at": FreeAdversary.loss,
         "trades": trades,
         "qtrades": qtrades,
+        "clustr_qtrades": qtrades,
         "ncp_acl": ncp_acl,  # of representations
         "deacl": deacl,
         "acl": acl,

@@ -17,7 +17,7 @@ from core.types import Encoding, LossTerms, Views
 
 TRADES_START = 0.001  # standard deviation of the noise TRADES starts from: its divergence is flat at the clean picture
 Logits = Callable[[Encoding], Tensor]  # how a step reads logits (B, K) off an encoding
-Base = Callable[[Encoding, Tensor], tuple[LossTerms, Logits]]  # clean encoding, targets -> the clean loss, the reading
+Base = Callable[[Encoding, Tensor], tuple[LossTerms, Logits]]  # clean encoding, targets -> loss, reading
 
 
 def clean_cross_entropy(encoding: Encoding, targets: Tensor) -> tuple[LossTerms, Logits]:

@@ -7,6 +7,7 @@ from core.models.comvc import CoMVC
 from core.models.conv_ae import ConvAE
 from core.models.eamc import EAMC
 from core.models.infoddc import InfoDDC
+from core.models.magnet import Magnet
 from core.models.multi_vae import MultiVAE
 from core.models.representation import Representation
 from core.models.sem import SEM
@@ -38,6 +39,9 @@ MODELS: Registry[ClusteringModel] = Registry(
         "free_at": Classifier,
         "trades": Classifier,
         "qtrades": Classifier,
+        "magnet": Magnet,
+        "clustr": Magnet,  # from a warm start
+        "clustr_qtrades": Magnet,
         "simclr": Representation,  # an encoder without labels, a linear head with: see core/recipes/ncp_acl.py
         "ncp_acl": Representation,  # hardened: see core/defenses/contrastive.py
         "deacl": Representation,

@@ -1,6 +1,6 @@
 """Classifiers: models whose probabilities are classes. Labels only their training holds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -13,6 +13,10 @@ from core.models.encoders import Convolutions
 from core.models.residual import residual_network
 from core.training import Phase, Schedule, Supervised, SupervisedLoss, Update, adam
 from core.types import Encoding, LossTerms, Views
+
+Logits = Callable[[Encoding], Tensor]  # how a step reads logits (B, K) off an encoding
+Base = Callable[[Encoding, Tensor], tuple[LossTerms, Logits]]  # clean encoding, targets -> loss, reading
+Harden = Callable[[Base], SupervisedLoss]
 
 NETWORKS = ("plane", "small", "resnet18")
 PLANE_WIDTHS = (20, 20, 2)  # Figure 3 of ClusTR: three layers, 20 hidden units; features of 2 numbers
@@ -78,26 +82,35 @@ class Classifier(ClusteringModel):
         features = torch.stack(self.embed(views)).mean(dim=0)
         return {"cross_entropy": cross_entropy(self.head(features), targets)}
 
-    def supervised_terms(self, views: Views, targets: Tensor, generator: torch.Generator) -> LossTerms:
-        """What one step minimises, told the labels (B,)."""
-        return self.warm_up_terms(views, targets, generator)
+    def clean_loss(self, encoding: Encoding, targets: Tensor) -> tuple[LossTerms, Logits]:
+        """The method's own loss of a clean encoding, told the labels (B,), and how it reads logits off an encoding."""
+        return {"cross_entropy": cross_entropy(encoding.logits, targets)}, lambda other: other.logits
+
+    def hardened(self, base: Base, harden: Harden | None) -> SupervisedLoss:
+        """What a step minimises: the clean loss, or what a defense makes of it."""
+        if harden is not None:
+            return harden(base)
+        return lambda views, targets, generator: base(self.encode(views), targets)[0]
 
     def supervised_phases(
-        self, schedule: Schedule, labels: Tensor, loss: SupervisedLoss | None = None, *, replays: int = 1
+        self, schedule: Schedule, labels: Tensor, harden: Harden | None = None, *, replays: int = 1
     ) -> list[Phase]:
         """The stages of training with labels (N,): a warm start by cross-entropy, if any, and the method's own.
 
-        ``loss`` hardens: it takes the place of :meth:`supervised_terms`. Each batch is seen ``replays`` times.
+        ``harden`` makes a robust loss of the clean one. Each batch is seen ``replays`` times.
         """
         rate, clip = schedule.learning_rate, schedule.clip_norm
         phases = []
         if schedule.pretraining_epochs:
             first = Update(Supervised(self.warm_up_terms, labels), adam(self.parameters(), rate), clip)
             phases.append(Phase("warm start", schedule.pretraining_epochs, self, (first,)))
-        supervised = Supervised(loss or self.supervised_terms, labels)
+        supervised = Supervised(self.hardened(self.clean_loss, harden), labels)
         update = Update(supervised, adam(self.parameters(), rate), clip)
         phases.append(Phase("training", schedule.epochs, self, (update,) * replays))
         return phases
+
+    def finish(self, views: Views, labels: Tensor) -> None:
+        """What is left to find once the network is trained on V x (N, C, H, W) with labels (N,): nothing."""
 
 
 def make_network(name: str, shape: Shape) -> tuple[nn.Module, int]:

@@ -40,7 +40,7 @@ ALRDC = Paper(
 )
 OWN = Paper(AR_DMVC.datasets, OURS, {"lab": lab.recipe})
 CLUSTR = Paper(
-    clustr.PICTURES, clustr.MODELS, {protocol: partial(clustr.recipe, protocol=protocol) for protocol in PROTOCOLS}
+    clustr.DATASETS, clustr.MODELS, {protocol: partial(clustr.recipe, protocol=protocol) for protocol in PROTOCOLS}
 )
 NCP_ACL = Paper(
     ncp_acl.DATASETS,

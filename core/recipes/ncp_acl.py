@@ -154,7 +154,7 @@ def _second(dataset: str, method: Method, *, ours: bool) -> RobustStage:
         warm_up_epochs=0 if ours else 10,
         weight_decay=5e-4,
         batch_size=SECOND_BATCH[dataset] if ours else 256,
-        augmentation="shift" if ours else "flip",
+        augmentation="shift" if ours else "crop_and_flip",
     )
     weights = {"ncp_acl": LAMBDA, "deacl": DEACL_LAMBDA, "rocl": ROCL_WEIGHT, "dynacl_plus": BETA}
     pieces = PIECES[dataset] if ours else PAPER_PIECES

@@ -61,6 +61,12 @@ PAGES = {
         ":material/blur_on:",
         "ALRDC: move the latent of a clustering network, and harden it; no pixel is changed.",
     ),
+    "certify": PageFacts(
+        "Papers",
+        "Certify",
+        ":material/workspace_premium:",
+        "ClusTR: a class by the nearest centre, its certificate, and the attacks that its table left out.",
+    ),
     "neighbours": PageFacts(
         "Papers",
         "Neighbours",
