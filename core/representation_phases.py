@@ -21,6 +21,7 @@ from core.types import Views
 
 HIGH = 0.25  # AdvCL: a disc of radius 8 in pictures of 32 pixels is taken out of the spectrum
 START_RATE = 0.003  # DeACL: where its warm-up begins
+SHIFTED = ("ncp_acl", "deacl", "rocl")  # whose batches are weakly augmented before anything else
 LATE = 0.1  # of the head's learning rate
 
 
@@ -56,9 +57,7 @@ def _robust_phases(
             length,
             pair,
             (Update(_loss(pair, learning, stage, i / len(pieces)), optimizer),),
-            augmentation=AUGMENTATIONS.make(how.augmentation)
-            if stage.weight is not None and not stage.growth
-            else None,
+            augmentation=AUGMENTATIONS.make(how.augmentation) if stage.method in SHIFTED else None,
             start=partial(_begin, pair, stage, seed) if i == 0 else None,
             refresh=partial(_cluster, pair.student, seed) if stage.refresh else None,
             rates=rates[done : done + length],

@@ -31,7 +31,8 @@ from core.trainers import Training, model_training
 from core.training import fit
 from core.types import MultiViewDataset, Views
 
-SAMPLES = {"digits": None, "mnist": 3000, "fashion_mnist": 3000}  # of the training half
+SAMPLES: dict[str, int | None] = {"digits": None}  # of the training half; None is all
+OTHER_SAMPLES = 3000
 PGD_STEPS = 20
 PROOF_STEPS = 5  # of Table 1
 PROOF_SHARES = (0.25, 0.5, 1.0)  # of ε
@@ -79,7 +80,7 @@ def recipe_of(spec: NeighbourSpec) -> Recipe:
 
 def make_spec(dataset: str, variant: str, seed: int) -> NeighbourSpec:
     """The measurement of a row with the samples of its data set."""
-    return NeighbourSpec(dataset=dataset, variant=variant, seed=seed, samples=SAMPLES.get(dataset))
+    return NeighbourSpec(dataset=dataset, variant=variant, seed=seed, samples=SAMPLES.get(dataset, OTHER_SAMPLES))
 
 
 def kept(store: ResultStore, spec: NeighbourSpec) -> NeighbourResult | None:

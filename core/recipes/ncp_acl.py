@@ -6,6 +6,7 @@ networks that a processor trains in a minute. All start their second stage from 
 contrastive baselines too (their papers train from new weights), so that the second stage alone differs.
     python -m core train digits/ncp_acl        # about a minute
     python -m core train mnist/ncp_acl --samples 3000
+    python -m core train cifar10/ncp_acl --protocol paper   # for a GPU
 """
 
 from dataclasses import replace
@@ -23,7 +24,8 @@ from core.recipes.base import (
 )
 from core.training import Schedule
 
-DATASETS = ("digits", "mnist", "fashion_mnist")
+PHOTOGRAPHS = ("cifar10", "cifar100")
+DATASETS = ("digits", "mnist", "fashion_mnist", *PHOTOGRAPHS)
 METHODS: tuple[Method, ...] = ("ncp_acl", "deacl", "acl", "dynacl", "dynacl_plus", "advcl", "rocl")
 MODELS = ("simclr", *METHODS)
 
@@ -40,20 +42,22 @@ GROWTH = 2 / 3  # DYNACL: how much more weight the attacked contrast has in the 
 BETA = 6.0  # of DYNACL++'s TRADES
 PSEUDO_LABELS = 10  # k of DYNACL++'s released script, on every data set
 
-FIRST_EPOCHS = {"digits": 40, "mnist": 20, "fashion_mnist": 20}
-SECOND_EPOCHS = {"digits": 12, "mnist": 8, "fashion_mnist": 8}
-FIRST_BATCH = {"digits": 128, "mnist": 256, "fashion_mnist": 256}
-SECOND_BATCH = {"digits": 64, "mnist": 128, "fashion_mnist": 128}
+FIRST_EPOCHS, OTHER_FIRST_EPOCHS = {"digits": 40}, 20
+SECOND_EPOCHS, OTHER_SECOND_EPOCHS = {"digits": 12}, 8
+FIRST_BATCH, OTHER_FIRST_BATCH = {"digits": 128}, 256
+SECOND_BATCH, OTHER_SECOND_BATCH = {"digits": 64}, 128
 INNER = InnerBudget(epsilon=0.1, steps=5, step_size=0.025)  # a quarter of ε a step, as the paper's 2 of 8 / 255
-AFTERWARDS = {"digits": (PSEUDO_LABELS, 10, 10), "mnist": (PSEUDO_LABELS, 5, 4), "fashion_mnist": (PSEUDO_LABELS, 5, 4)}
-PIECES = {"digits": 5, "mnist": 4, "fashion_mnist": 4}  # of DYNACL
+AFTERWARDS, OTHER_AFTERWARDS = {"digits": (PSEUDO_LABELS, 10, 10)}, (PSEUDO_LABELS, 5, 4)
+PIECES, OTHER_PIECES = {"digits": 5}, 4  # of DYNACL
 RATES = {"ncp_acl": 0.1, "deacl": 0.1}
-OTHER_RATE = 0.02  # contrast diverges at 0.1
-WIDTHS = (16, 32, 64)  # half of what the sizes would bear, so that checkpoints stay small
+OTHER_RATE = 0.02  # of the contrastive methods; nothing was searched
+WIDTHS = (16, 32, 64)  # so that checkpoints stay small
 
 PAPER_INNER = InnerBudget(epsilon=8 / 255, steps=5, step_size=2 / 255)
 PAPER_FIRST_EPOCHS = 1000
 PAPER_EPOCHS = {"ncp_acl": 200, "deacl": 100}  # CIFAR-10; DeACL's own are half of NCP-ACL's
+CIFAR_100_EPOCHS = {"ncp_acl": 100}
+PAPER_HEAD_RATE = {"cifar100": 10.0}
 PAPER_AFTERWARDS = (PSEUDO_LABELS, 10, 25)
 PAPER_PIECES = 20  # of 50 epochs
 
@@ -95,8 +99,10 @@ def epochs(dataset: str, model: str, *, ours: bool) -> tuple[int, int]:
     """Of the first and of the second stage."""
     if ours:
         half = 2 if model == "deacl" else 1  # as in the papers
-        return FIRST_EPOCHS[dataset], SECOND_EPOCHS[dataset] // half
-    return PAPER_FIRST_EPOCHS, PAPER_EPOCHS.get(model, PAPER_FIRST_EPOCHS)
+        second = SECOND_EPOCHS.get(dataset, OTHER_SECOND_EPOCHS) // half
+        return FIRST_EPOCHS.get(dataset, OTHER_FIRST_EPOCHS), second
+    printed = PAPER_EPOCHS | (CIFAR_100_EPOCHS if dataset == "cifar100" else {})
+    return PAPER_FIRST_EPOCHS, printed.get(model, PAPER_FIRST_EPOCHS)
 
 
 def with_second(
@@ -142,8 +148,8 @@ def _first(dataset: str, *, ours: bool) -> Optimisation:
         learning_rate=2e-3 if ours else 0.8,
         warm_up_epochs=0 if ours else 10,
         weight_decay=0.0 if ours else 1e-4,
-        batch_size=FIRST_BATCH[dataset] if ours else 512,
-        augmentation="distort" if ours else "colours",
+        batch_size=FIRST_BATCH.get(dataset, OTHER_FIRST_BATCH) if ours else 512,
+        augmentation="distort" if ours and dataset not in PHOTOGRAPHS else "colours",
     )
 
 
@@ -153,22 +159,24 @@ def _second(dataset: str, method: Method, *, ours: bool) -> RobustStage:
         learning_rate=RATES.get(method, OTHER_RATE) if ours else 0.5,
         warm_up_epochs=0 if ours else 10,
         weight_decay=5e-4,
-        batch_size=SECOND_BATCH[dataset] if ours else 256,
-        augmentation="shift" if ours else "crop_and_flip",
+        batch_size=SECOND_BATCH.get(dataset, OTHER_SECOND_BATCH) if ours else 256,
+        augmentation="shift" if ours and dataset not in PHOTOGRAPHS else "crop_and_flip",
     )
     weights = {"ncp_acl": LAMBDA, "deacl": DEACL_LAMBDA, "rocl": ROCL_WEIGHT, "dynacl_plus": BETA}
-    pieces = PIECES[dataset] if ours else PAPER_PIECES
+    pieces = PIECES.get(dataset, OTHER_PIECES) if ours else PAPER_PIECES
     return RobustStage(
         method=method,
         optimisation=optimisation,
-        inner=INNER if ours else PAPER_INNER,
+        inner=INNER if ours and dataset not in PHOTOGRAPHS else PAPER_INNER,
         weight=weights.get(method),
         strategy="both" if method == "ncp_acl" else None,
         rank=RANK if method == "ncp_acl" else None,
         refresh=True if method == "ncp_acl" else None,  # how often is not said (Algorithm 1)
         scale=ADVCL_SCALE if method == "advcl" else None,
         growth=(pieces, GROWTH) if method in ("dynacl", "dynacl_plus") else None,
-        afterwards=(AFTERWARDS[dataset] if ours else PAPER_AFTERWARDS) if method == "dynacl_plus" else None,
+        afterwards=(AFTERWARDS.get(dataset, OTHER_AFTERWARDS) if ours else PAPER_AFTERWARDS)
+        if method == "dynacl_plus"
+        else None,
     )
 
 
@@ -177,8 +185,8 @@ def _fine_tuning(dataset: str, *, ours: bool) -> FineTuning:
     return FineTuning(
         epochs=25,
         late=(15, 20),
-        learning_rate=0.1,
+        learning_rate=0.1 if ours else PAPER_HEAD_RATE.get(dataset, 0.1),
         weight_decay=2e-4,
-        batch_size=SECOND_BATCH[dataset] if ours else 512,
+        batch_size=SECOND_BATCH.get(dataset, OTHER_SECOND_BATCH) if ours else 512,
         inner=None,
     )
