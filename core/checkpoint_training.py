@@ -10,7 +10,7 @@ import torch
 
 from core import latent
 from core.attacks import ATTACKS
-from core.attacks.base import Budget
+from core.attacks.base import Attack, Budget
 from core.attacks.gan import GenerativeAttack
 from core.attacks.latent import PerturbationNetworks
 from core.checkpoints import save_checkpoint
@@ -22,7 +22,7 @@ from core.models.base import ClusteringModel
 from core.models.encoders import use_precision
 from core.quantization import dequantize, find_narrow, quantize
 from core.recipes.base import AdversarialTraining, AttackerRecipe, LatentAttackerRecipe, Recipe, RobustDistillation
-from core.records import CheckpointCard, EpochLog, TrainSpec
+from core.records import AttackScores, CheckpointCard, EpochLog, TrainSpec
 from core.run_reader import RECIPE, REPLACE
 from core.runs import RunFolder, Tensors
 from core.trainers import Training, attacker_training, latent_attacker_training, model_training
@@ -227,59 +227,66 @@ def _plan_attacker(library: Library, intent: Intent) -> Plan:
     spec, recipe, target = intent.spec, intent.recipe, intent.target
     assert isinstance(recipe, AttackerRecipe)
     assert target is not None
-    train, held_out = training_parts(library, spec)
-    data = train if recipe.trained_on == "train" else held_out
     model = library.model(target)
 
     def make(run: int) -> Training:
         return attacker_training(recipe, model, seed=spec.seed + run, device=library.device)
 
-    def scores(generators: Any) -> ScoreTable:
+    def score(generators: Any, held_out: MultiViewDataset) -> tuple[AttackScores, dict[str, AttackScores]]:
         attack = GenerativeAttack(generators=generators, target_mode=recipe.target_mode)
+        noise = ATTACKS.make("noise", target_mode=recipe.target_mode)
         budget = Budget(epsilon=recipe.epsilon)
         encoding = encode(model, held_out.views, recipe.target_mode)
         subject = make_subject(held_out, encoding, target.n_clusters, target.sha256)
         clean = make_frame(subject, None, held_out.views, encoding, epsilon=0.0)
-        table = {"clean": asdict(clean.scores.frozen)}
-        for name, chosen in (("gan", attack), ("noise", ATTACKS.make("noise", target_mode=recipe.target_mode))):
-            after = scores_under(chosen, model, held_out, subject, clean, budget, seed=spec.seed)
-            table |= {f"{name}_frozen": asdict(after.frozen), f"{name}_rematched": asdict(after.rematched)}
-        return table
 
-    return Plan(
-        intent=intent,
-        data=data,
-        n_clusters=target.n_clusters,
-        n_held_out=len(held_out),
-        make=make,
-        trial=None,
-        scores=scores,
-        held_out_scores=None,
-    )
+        def under(chosen: Attack) -> AttackScores:
+            return scores_under(chosen, model, held_out, subject, clean, budget, seed=spec.seed)
+
+        return clean.scores, {"gan": under(attack), "noise": under(noise)}
+
+    return _plan_against(library, intent, make, score)
 
 
 def _plan_latent(library: Library, intent: Intent) -> Plan:
     spec, recipe, target = intent.spec, intent.recipe, intent.target
     assert isinstance(recipe, LatentAttackerRecipe)
     assert target is not None
-    train, held_out = training_parts(library, spec)
-    data = train if recipe.trained_on == "train" else held_out
     model = library.latent_model(target)
 
     def make(run: int) -> Training:
         return latent_attacker_training(recipe, model, seed=spec.seed + run, device=library.device)
 
-    def scores(networks: Any) -> ScoreTable:
+    def score(networks: Any, held_out: MultiViewDataset) -> tuple[AttackScores, dict[str, AttackScores]]:
         subject, clean = latent.start(model, held_out, target.n_clusters, target.sha256)
         frame = latent.frame(model, held_out, subject, clean, networks.of(recipe.gamma), recipe.gamma, seed=spec.seed)
-        table = {"clean": asdict(clean.scores.frozen)}
-        for name, after in (("latent", frame.scores), ("random_direction", frame.controls["random_direction"])):
+        return clean.scores, {"latent": frame.scores, latent.CONTROL: frame.controls[latent.CONTROL]}
+
+    return _plan_against(library, intent, make, score)
+
+
+def _plan_against(
+    library: Library,
+    intent: Intent,
+    make: Callable[[int], Training],
+    score: Callable[[Any, MultiViewDataset], tuple[AttackScores, dict[str, AttackScores]]],
+) -> Plan:
+    """The plan of an attacker; ``score`` gives the clean scores of held-out samples, and those under each attack."""
+    recipe, target = intent.recipe, intent.target
+    assert isinstance(recipe, AttackerRecipe | LatentAttackerRecipe)
+    assert target is not None
+    train, held_out = training_parts(library, intent.spec)
+
+    def scores(attacker: Any) -> ScoreTable:
+        clean, attacked = score(attacker, held_out)
+        table = {"clean": asdict(clean.frozen)}
+        for name, after in attacked.items():
             table |= {f"{name}_frozen": asdict(after.frozen), f"{name}_rematched": asdict(after.rematched)}
         return table
 
     return Plan(
         intent=intent,
-        data=data,
+        data=train if recipe.trained_on == "train" else held_out,
         n_clusters=target.n_clusters,
         n_held_out=len(held_out),
         make=make,

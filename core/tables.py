@@ -64,6 +64,17 @@ def make_table(name: str, sources: Sources, protocol: str = "lab") -> ResultTabl
     return TABLES[name](sources, protocol)
 
 
+def check_dataset(dataset: str) -> None:
+    """Raises :class:`LabError` for a data set that these tables have no column for."""
+    if dataset not in DATASETS:
+        raise LabError(f"The tables of AR-DMVC have no column for {dataset!r}. Choose one of {', '.join(DATASETS)}.")
+
+
+def concerns(card: CheckpointCard) -> bool:
+    """Whether a checkpoint stands in these tables: other papers' models have tables of their own."""
+    return card.dataset in DATASETS and card.model in MODELS
+
+
 def difference(cell: Cell, column: Column, metric: str, matching: str) -> float | None:
     """Ours less the paper's at the two decimals that it prints, None where they cannot be compared."""
     if cell.ours is None or cell.paper is None or column.stands_for:

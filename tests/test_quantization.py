@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import load, save
 
 from core.errors import LabError
-from core.quantization import LARGEST, dequantize, quantize
+from core.quantization import GROUP, LARGEST, dequantize, quantize
 from tests.conftest import make_model
 
 BITS = (8, 16, 32)
@@ -79,6 +79,31 @@ def test_8_bits_keep_the_largest_weight_of_every_row(weights):
     for name in ROUNDED:
         largest = rows(weights[name]).abs().amax(dim=1)
         torch.testing.assert_close(rows(back[name]).abs().amax(dim=1), largest, rtol=ROUNDING, atol=0)
+
+
+def test_a_narrow_layer_has_a_scale_for_every_64_weights_of_a_row():
+    sizes = torch.tensor([1e-3, 1.0, 30.0]).repeat_interleave(GROUP)
+    tensors = {"a": torch.randn(5, 3 * GROUP, generator=seeded()) * sizes, "b": torch.randn(4, 8, generator=seeded())}
+    stored = quantize(tensors, 16, {"a"})
+    assert stored["a.scale"].shape == (5, 3)
+    assert stored["b"].dtype == torch.float16
+    steps = tensors["a"].reshape(5, 3, GROUP).abs().amax(dim=2) / LARGEST
+    error = (dequantize(stored)["a"] - tensors["a"]).reshape(5, 3, GROUP).abs()
+    assert (error <= steps[:, :, None] / 2 * (1 + 1e-3)).all()
+    assert error.max() > 0
+
+
+def test_rows_of_a_narrow_layer_that_do_not_divide_have_one_scale():
+    tensors = {"a": torch.randn(3, 2, 5, 5, generator=seeded())}
+    stored = quantize(tensors, 16, {"a"})
+    assert stored["a.scale"].shape == (3,)
+    assert (dequantize(stored)["a"] - tensors["a"]).abs().max() <= tensors["a"].abs().max() / LARGEST
+
+
+@pytest.mark.parametrize("scales", [(3,), (2, 3), (2, 0), (2, 1, 2)], ids=str)
+def test_scales_that_do_not_fit_are_not_used(scales):
+    stored = {"a": torch.ones(2, 4, dtype=torch.int8), "a.scale": torch.full(scales, 0.5)}
+    assert dequantize(stored).keys() == stored.keys()
 
 
 @every_number_of_bits

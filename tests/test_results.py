@@ -127,6 +127,15 @@ def test_the_command_makes_what_is_missing_for_models_whose_data_need_no_downloa
     assert capsys.readouterr().out == "0 sweeps run, 37 were there.\n0 transfers run, 2 were there.\n"
 
 
+def test_models_of_other_papers_are_not_attacked_for_the_tables(monkeypatch, capsys):
+    lab, command = FakeLab(), import_module("core.commands.results")
+    monkeypatch.setattr(command, "make_lab", lambda options: lab)
+    monkeypatch.setattr(lab, "cards", lambda: (card("conv_ae", "digits"), card("conv_ae")))
+    options = Namespace(targets=[], attack=None, quiet=True, ship=True, again=False, budget_minutes=None)
+    command.results(options)
+    assert not lab.kept
+
+
 @pytest.fixture
 def computing(monkeypatch):
     """The module that computes, with a fake lab, and options to be changed."""
@@ -205,3 +214,5 @@ def test_a_data_set_that_is_not_there_is_named_before_any_work(lab, computing, m
     monkeypatch.setattr(module, "make_lab", lambda options: lab)
     with pytest.raises(LabError, match="mars"):
         module.compute(options(dataset=["mars"]))
+    with pytest.raises(LabError, match=r"no column for 'digits'. Choose one of .*noisy_digits"):
+        module.compute(options(dataset=["noisy_digits", "digits"]))

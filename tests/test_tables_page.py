@@ -1,5 +1,6 @@
 import pytest
 from conftest import PROJECT, texts
+from fake_lab import card
 from streamlit.testing.v1 import AppTest
 
 from core.figures import ablation_rows
@@ -185,6 +186,15 @@ def test_attackers_on_other_models_are_drawn_and_said(open_tables, lab):
 def test_what_the_address_asks_in_vain_is_said(open_tables, query, said):
     app = open_tables(**query)
     assert said in texts(app, "warning")
+    assert not app.error
+
+
+@pytest.mark.parametrize("tab", ["confusion", "weights", "ablations", "transfer"])
+def test_a_data_set_of_another_paper_is_not_offered(open_tables, lab, monkeypatch, tab):
+    monkeypatch.setattr(lab, "cards", lambda: (card("cl_mvc"), card("conv_ae", "digits")))
+    app = open_tables(tab=tab, figures="digits")
+    assert app.segmented_control(key="figures").options == ["NoisyDigits"]
+    assert "the data set" in texts(app, "warning")
     assert not app.error
 
 

@@ -18,7 +18,7 @@ from core.lab import Lab
 from core.records import AttackScores, CheckpointCard, SweepSpec
 from core.studies import plans
 from core.studies.records import TransferRecord, TransferSpec, TrialSpec
-from core.tables import MODELS
+from core.tables import MODELS, check_dataset, concerns
 from core.walk import walk
 
 Spec = TypeVar("Spec", SweepSpec, TransferSpec)
@@ -66,7 +66,8 @@ def compute(options: Namespace) -> None:
     lab, clock = make_lab(options), Clock(options.budget_minutes)
     for dataset in options.dataset:
         lab.dataset_facts(dataset)  # a wrong name before any work
-    cards = [card for card in lab.cards() if card.dataset in options.dataset]
+        check_dataset(dataset)
+    cards = [card for card in lab.cards() if card.dataset in options.dataset and concerns(card)]
     lines = [
         run_sweeps(lab, list(shipped_sweeps(lab, cards)), options, clock).sentence("sweeps"),
         run_transfers(lab, options.dataset, options, clock).sentence("transfers"),

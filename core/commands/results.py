@@ -6,13 +6,15 @@ from core.commands.computing import Clock, run_sweeps, run_transfers, shipped_sw
 from core.commands.printing import make_lab, split_target
 from core.data import DATASET_FACTS
 from core.studies import plans
+from core.tables import concerns
 
 
 def results(options: Namespace) -> None:
     """Run the sweeps and transfers that ship and are not there yet, and keep their numbers in assets/."""
     lab = make_lab(options)
     named = [lab.library.card(*split_target(target)) for target in options.targets]
-    cards = named or [card for card in lab.cards() if DATASET_FACTS[card.dataset].origin == "embedded"]
+    usual = (card for card in lab.cards() if DATASET_FACTS[card.dataset].origin == "embedded" and concerns(card))
+    cards = named or list(usual)
     if options.attack == "ensemble":
         specs = [plans.ensemble(card) for card in cards if named or card.name in plans.COMPARED]
     else:

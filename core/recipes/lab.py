@@ -72,6 +72,7 @@ EAMC_LEARNING_RATES = {"attention": 1e-3, "discriminators": 1e-4}  # at 1e-3 the
 CAPACITY_STEPS = dict.fromkeys(EMBEDDED, 300)  # about half of their steps
 OTHER_CAPACITY_STEPS = 500
 SEM_WIDTHS = (500, 500, 512)  # without the layer of 2000, so that its checkpoints stay small
+SEM_PEOPLE_WIDTHS = (250, 250, 512)  # a view has 6,144 pixels
 WARM_UP = 0.6  # of those epochs
 STAGES = ((0.25, 0.25), (0.5, 0.25), (0.75, 0.4))  # share of ε, and of those epochs, before the full ε
 LAST_STAGE = {"noisy_digits": 2.5, "patched_digits": 2.5}  # of those epochs at the full ε
@@ -131,7 +132,9 @@ def model_options(dataset: str, model: str) -> dict[str, Any]:
     """Where a network differs from its default."""
     if model == "multi_vae":
         return {"capacity_steps": CAPACITY_STEPS.get(dataset, OTHER_CAPACITY_STEPS)}
-    return {"widths": SEM_WIDTHS} if model == "sem" else {}
+    if model == "sem":
+        return {"widths": SEM_PEOPLE_WIDTHS if dataset == "synthetic_people" else SEM_WIDTHS}
+    return {}
 
 
 def schedule(dataset: str, model: str) -> Schedule:

@@ -1,5 +1,6 @@
 """What a study consists of: trials and transfers, as specs and as records of plain values."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -141,11 +142,15 @@ class TransferRecord:
 
 
 def plain(spec: Any) -> dict[str, Any]:
-    """A spec as JSON reads it back: lists for tuples."""
-    return {name: _plain(value) for name, value in asdict(spec).items()}
+    """A spec as JSON reads it back, lists for tuples. None says nothing, so that a later field changes no key."""
+    return _plain_fields(asdict(spec))
+
+
+def _plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in fields.items() if value is not None}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
+        return _plain_fields(value)
     return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value

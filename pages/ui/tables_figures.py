@@ -12,9 +12,10 @@ WIDTH = 470  # pixels of a model's two matrices
 
 
 def pick_dataset() -> str:
-    """Pick a data set that has checkpoints."""
+    """Pick a data set that the tables have a column for and that has checkpoints."""
     lab = cache.lab()
-    names = list(dict.fromkeys(card.dataset for card in cache.cards()))
+    with_column = {column.dataset for column in cache.table("table_1", "lab").columns}
+    names = list(dict.fromkeys(card.dataset for card in cache.cards() if card.dataset in with_column))
     titles = {name: lab.dataset_facts(name).title for name in names} or {USUAL: lab.dataset_facts(USUAL).title}
     usual = USUAL if USUAL in titles else next(iter(titles))
     address.check_options("figures", list(titles), titles.__getitem__, "the data set")

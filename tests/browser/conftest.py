@@ -5,9 +5,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import PROJECT
 
 CHROMIUM = os.environ.get("LAB_CHROMIUM", "/usr/bin/chromium")
 CHROMIUM_ARGS = [
@@ -39,13 +42,18 @@ def answers(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def server(request, tmp_path_factory):
-    """The app with the fake lab, in a process of its own; what one file of tests runs, no other finds done."""
+    """The app in a process of its own; what one file of tests runs, no other finds done.
+
+    With the fake lab, or as it is for a file of tests that says ``REAL_LAB = True``.
+    """
     port = free_port()
-    script = Path(__file__).parent / "serve_fake.py"
-    pace = str(getattr(request.module, "PACE", SECONDS_AN_EPSILON))
+    fake = [Path(__file__).parent / "serve_fake.py", port, getattr(request.module, "PACE", SECONDS_AN_EPSILON)]
+    real = ["-m", "streamlit", "run", PROJECT / "app.py", "--server.port", port, "--server.headless", "true"]
+    wanted = [*real, "--server.fileWatcherType", "none"] if getattr(request.module, "REAL_LAB", False) else fake
     log = tmp_path_factory.mktemp("server") / "log.txt"
     with log.open("w") as out:
-        process = subprocess.Popen([sys.executable, str(script), str(port), pace], stdout=out, stderr=subprocess.STDOUT)
+        command = [sys.executable, *map(str, wanted)]
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=PROJECT)
     try:
         deadline = time.monotonic() + PATIENCE / 1000
         while not answers(f"http://localhost:{port}/_stcore/health"):
@@ -79,8 +87,8 @@ def warm(chromium, server):
     page.close()
 
 
-@pytest.fixture
-def open_page(chromium, server):
+@contextmanager
+def opening(chromium, server):
     """Opens the app at a query, in a new session, and checks afterwards that nothing went wrong unseen."""
     contexts, complaints = [], []
 
@@ -108,6 +116,26 @@ def open_page(chromium, server):
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def open_page(chromium, server):
+    """A page for one test."""
+    with opening(chromium, server) as go:
+        yield go
+
+
+@pytest.fixture(scope="module")
+def open_shared_page(chromium, server):
+    """A page for tests that leave it as they found it."""
+    with opening(chromium, server) as go:
+        yield go
+
+
+def resize(page, width: int) -> None:
+    """Give the window a width in pixels and let the page settle in it."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(700)
 
 
 def follow(page, name: str) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import follow
+from tests.browser.conftest import follow, resize
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -32,6 +32,7 @@ def parameters(page) -> dict[str, str]:
 
 def test_the_first_load_shows_clean_samples(open_page):
     page = open_page("?seed=101")
+    assert page.title() == "Attack · Adversarial Clustering Lab"
     assert verdict(page).startswith("No attack yet: on 256 held-out samples")
     assert frames(page) == 1
     assert page.locator(".card").count() == 48
@@ -230,6 +231,13 @@ def test_the_matrix_is_worked_by_keys(open_page):
     assert page.locator(".chips").is_hidden()
 
 
+@pytest.fixture(scope="module")
+def attacked_page(open_shared_page):
+    page = open_shared_page("?seed=102&at=0.3")
+    run_to_the_end(page)
+    return page
+
+
 @pytest.mark.parametrize(
     ("panel", "kind", "start"),
     [
@@ -243,22 +251,18 @@ def test_the_matrix_is_worked_by_keys(open_page):
         ("scoring", "CSV", b",ACC,ACC re-matched,NMI"),
     ],
 )
-def test_every_figure_can_be_taken_home(open_page, panel, kind, start, tmp_path):
-    page = open_page("?seed=102&at=0.3")
-    run_to_the_end(page)
-    with page.expect_download() as download:
-        page.locator(f".panel.{panel} .exports button", has_text=kind).click()
+def test_every_figure_can_be_taken_home(attacked_page, panel, kind, start):
+    with attacked_page.expect_download() as download:
+        attacked_page.locator(f".panel.{panel} .exports button", has_text=kind).click()
     assert download.value.suggested_filename.startswith(f"noisy_digits-cl_mvc-gan-seed102-{panel}-at-0.30")
     content = Path(download.value.path()).read_bytes()
     assert content.startswith(start)
     assert len(content) > 60
 
 
-def test_the_report_opens_without_a_server(open_page, chromium, tmp_path):
-    page = open_page("?seed=102&at=0.3")
-    run_to_the_end(page)
-    with page.expect_download() as download:
-        page.locator(".st-key-save-report-html button").first.click()
+def test_the_report_opens_without_a_server(attacked_page, chromium, tmp_path):
+    with attacked_page.expect_download() as download:
+        attacked_page.locator(".st-key-save-report-html button").first.click()
     path = tmp_path / "report.html"
     download.value.save_as(path)
     complaints = []
@@ -267,7 +271,7 @@ def test_the_report_opens_without_a_server(open_page, chromium, tmp_path):
     report.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     report.goto(path.as_uri())
     report.wait_for_selector(f".stage[data-frames='{POINTS}']")
-    assert verdict(report) == verdict(page)
+    assert verdict(report) == verdict(attacked_page)
     report.locator("input[type=range]").focus()
     report.keyboard.press("ArrowLeft")
     assert verdict(report).startswith("At ε = 0.275")
@@ -283,13 +287,14 @@ def test_follows_the_theme(open_page, scheme):
     assert page.evaluate(MAP_COLOURS) > 10
 
 
-@pytest.mark.parametrize("width", [420, 900, 1920])
-def test_fits_every_width(open_page, width):
-    page = open_page("?seed=101", width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    box = page.locator(".stage").bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
+def test_fits_every_width(open_page):
+    page = open_page("?seed=101")
+    for width in (1920, 900, 420):
+        resize(page, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        box = page.locator(".stage").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
 
 
 def test_the_components_never_write_html():

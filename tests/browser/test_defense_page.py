@@ -1,6 +1,6 @@
 import pytest
 
-from tests.browser.conftest import follow
+from tests.browser.conftest import follow, resize
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -83,16 +83,15 @@ def test_pointing_at_a_sample_marks_it_in_every_column(open_defense):
     assert len({label.split(",")[0] for label in labels}) == 1
 
 
-@pytest.mark.parametrize("width", [420, 900, 1440])
-def test_fits_every_width(open_page, width):
-    page = open_page("?seed=203&n=64", width=1440)
+def test_fits_every_width(open_page):
+    page = open_page("?seed=203&n=64")
     follow(page, "Defense")
     page.wait_for_selector(".defense[data-frames]")
-    page.set_viewport_size({"width": width, "height": 900})
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    tops = [box["y"] for box in (column.bounding_box() for column in page.locator(".column").all())]
-    assert (len(set(tops)) == 1) == (width == 1440)
+    for width in (1440, 900, 420):
+        resize(page, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        tops = [box["y"] for box in (column.bounding_box() for column in page.locator(".column").all())]
+        assert (len(set(tops)) == 1) == (width == 1440)
 
 
 BOARD = """[...document.querySelectorAll("*")].map(e => e.shadowRoot?.querySelector(".defense")).find(Boolean)"""

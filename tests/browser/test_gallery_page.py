@@ -1,5 +1,7 @@
 import pytest
 
+from tests.browser.conftest import resize
+
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 THERE = ".sheet[data-zoom]"
@@ -24,10 +26,15 @@ def magnifications(page) -> set[float]:
     return set(page.locator(".sheet canvas").evaluate_all(script))
 
 
-@pytest.mark.parametrize("width", [1440, 900, 420])
 @pytest.mark.parametrize("data", ["noisy_digits", "synthetic_people"])
-def test_pictures_are_magnified_by_a_whole_number_and_nothing_is_cut(open_gallery, data, width):
-    page = open_gallery(f"data={data}&gal_models=cl_mvc", width=width)
+def test_pictures_are_magnified_by_a_whole_number_and_nothing_is_cut(open_gallery, data):
+    page = open_gallery(f"data={data}&gal_models=cl_mvc")
+    for width in (1440, 900, 420):
+        resize(page, width)
+        check_pictures(page)
+
+
+def check_pictures(page) -> None:
     assert page.locator(".sheet canvas").count() == 12 * 2 * 3
     assert len(found := magnifications(page)) == 1
     assert found.pop() == int(page.locator(".sheet").get_attribute("data-zoom"))

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.browser.conftest import resize
+
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 TOUR_CARD = ".tour-card"
 
@@ -34,12 +36,12 @@ def test_the_glimpse_is_scrubbed_in_the_browser(open_guide):
 
 
 @pytest.mark.parametrize("topic", ["controls", "theorem", "glossary", "lecture"])
-@pytest.mark.parametrize("width", [420, 900])
-def test_nothing_is_wider_than_the_window(open_guide, topic, width):
-    page = open_guide(topic, width=width)
-    page.wait_for_timeout(500)
-    main = page.locator("[data-testid=stMain]")
-    assert main.evaluate("node => node.scrollWidth <= node.clientWidth")
+def test_nothing_is_wider_than_the_window(open_guide, topic):
+    page = open_guide(topic)
+    for width in (900, 420):
+        resize(page, width)
+        main = page.locator("[data-testid=stMain]")
+        assert main.evaluate("node => node.scrollWidth <= node.clientWidth"), width
 
 
 def test_a_link_of_the_guide_opens_the_attack_page_and_runs(open_guide):

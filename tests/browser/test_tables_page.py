@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import follow
+from tests.browser.conftest import follow, resize
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -72,13 +72,12 @@ def test_the_way_to_the_attack_page_takes_the_choices_along(open_tables):
     page.get_by_text("GAN on CL-MVC").or_(page.get_by_text("Finished after")).first.wait_for()  # it runs by itself
 
 
-@pytest.mark.parametrize("width", [420, 900])
-def test_only_the_table_scrolls_sideways(open_tables, width):
+def test_only_the_table_scrolls_sideways(open_tables):
     page = open_tables()
-    page.set_viewport_size({"width": width, "height": 900})
-    page.wait_for_timeout(1000)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(SCROLLS)
+    for width in (900, 420):
+        resize(page, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(SCROLLS)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

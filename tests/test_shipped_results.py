@@ -1,0 +1,74 @@
+"""Every result in assets/ is one that the lab looks up today: of weights that ship, under a spec that is asked for."""
+
+import json
+
+import numpy as np
+import pytest
+
+from core.lab import Lab
+from core.latent_results import KIND as LATENT
+from core.records import AttackSpec, SweepSpec, TrainSpec
+from core.studies.records import Change, TransferSpec, TrialSpec
+from tests.conftest import PROJECT
+
+RESULTS = PROJECT / "assets" / "results"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    return Lab(device="cpu", data=tmp_path_factory.mktemp("no data"))
+
+
+def shipped(kind):
+    return [pytest.param(path, id=path.stem[:8]) for path in sorted((RESULTS / kind).glob("*.json"))]
+
+
+def values_of(path):
+    return json.loads(path.read_text())
+
+
+def sweep_of(values):
+    attack = values["attack"]
+    views = None if attack["views"] is None else tuple(attack["views"])
+    return SweepSpec(attack=AttackSpec(**attack | {"views": views}), points=values["points"])
+
+
+def trial_of(values):
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    parts = {"train": TrainSpec(**values["train"]), "change": Change(**values["change"])}
+    return TrialSpec(**values | lists | parts)
+
+
+@pytest.mark.parametrize("path", shipped("sweeps"))
+def test_a_shipped_sweep_is_of_weights_that_ship(lab, path):
+    scores = lab.scores(sweep_of(values_of(path)["spec"]), shipped_only=True)
+    assert scores is not None
+    assert scores.card_digest == values_of(path)["weights"]
+
+
+@pytest.mark.parametrize("path", shipped("trials"))
+def test_a_shipped_trial_is_found_by_its_spec(lab, path):
+    assert lab.studies.kept_trial(trial_of(values_of(path)["spec"])) is not None
+
+
+@pytest.mark.parametrize("path", shipped("transfers"))
+def test_a_shipped_transfer_is_of_the_models_and_attackers_that_ship(lab, path):
+    assert lab.studies.kept_transfer(TransferSpec(**values_of(path)["spec"])) is not None
+
+
+@pytest.mark.parametrize("path", shipped(LATENT))
+def test_a_shipped_attack_on_latents_is_of_weights_that_ship(lab, path):
+    spec = sweep_of(values_of(path)["spec"])
+    assert lab.library.card(spec.attack.dataset, spec.attack.model).sha256 == values_of(path)["card_digest"]
+
+
+def test_every_shipped_sweep_has_its_confusion_matrices(lab):
+    specs = [sweep_of(values_of(path)["spec"]) for path in (RESULTS / "sweeps").glob("*.json")]
+    without = [spec for spec in specs if lab.confusion(spec) is None]
+    assert without == []
+
+
+def test_no_shipped_array_is_damaged():
+    for path in RESULTS.rglob("*.npz"):
+        with np.load(path, allow_pickle=False) as arrays:
+            assert all(arrays[name].size for name in arrays), path
