@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,6 +17,7 @@ from core.attacks.pgd import ProjectedGradientDescent
 from core.certificates import cell_bound, grid_bound, parameters, product_bound
 from core.clustr_results import (
     ATTACKS,
+    SEEDS,
     PlaneFrame,
     PlaneReport,
     PlaneSpec,
@@ -153,23 +155,12 @@ def train_in_the_plane(spec: PlaneSpec, data: tuple[MultiViewDataset, MultiViewD
     )
     logs = fit(training.phases, train, batch_size=training.batch_size, generator=training.generator)
     frames = [_frame(model, train, held_out, phase="new weights", epoch=0, last=False)]
-    yield _with(report, frames, 0.0)
+    yield replace(report, frames=tuple(frames))
     for log in logs:
         is_last = log.epoch == log.epochs
         if log.epoch % every == 0 or is_last:
             frames.append(_frame(model, train, held_out, phase=log.phase, epoch=log.epoch, last=is_last))
-            yield _with(report, frames, log.epoch / log.epochs)
-
-
-def _with(report: PlaneReport, frames: list[PlaneFrame], progress: float) -> PlaneReport:
-    return PlaneReport(
-        spec=report.spec,
-        points=report.points,
-        labels=report.labels,
-        class_names=report.class_names,
-        frames=tuple(frames),
-        progress=progress,
-    )
+            yield replace(report, frames=tuple(frames), progress=log.epoch / log.epochs)
 
 
 def _frame(
@@ -238,9 +229,20 @@ class Certifying:
         """A training in the plane, epoch by epoch: at once where it is kept, unless it is wanted ``again``."""
         kept = None if again else self.kept_plane(spec)
         if kept is not None:
+            if ship:
+                self._ship(kept)
             yield kept
             return
         for report in train_in_the_plane(spec, self._library.parts(spec.dataset)):
             yield report
-        with nullcontext() if ship else suppress(LabError):
-            save_plane(self._store, report, shipped=ship)
+        if ship:
+            self._ship(report)
+            return
+        with suppress(LabError):
+            save_plane(self._store, report)
+
+    def _ship(self, report: PlaneReport) -> None:
+        """Keep a training beside the results that come with the lab: of one seed all frames, of others the ends."""
+        if report.spec.seed != SEEDS[0]:
+            report = replace(report, frames=(report.frames[0], report.frames[-1]))
+        save_plane(self._store, report, shipped=True)

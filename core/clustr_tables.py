@@ -6,7 +6,18 @@ from typing import Literal
 
 import numpy as np
 
-from core.clustr_results import HONEST, SEEDS, SETS, PlaneReport, PlaneSpec, RobustResult, RobustSpec, certified, radii
+from core.clustr_results import (
+    HONEST,
+    METHODS,
+    SEEDS,
+    SETS,
+    PlaneReport,
+    PlaneSpec,
+    RobustResult,
+    RobustSpec,
+    certified,
+    radii,
+)
 from core.published_clustr import PRINTED, ROBUSTBENCH, ROWS
 from core.records import CheckpointCard, Floats
 
@@ -69,10 +80,7 @@ def lines(
 def plane_specs() -> tuple[PlaneSpec, ...]:
     """Every training of Figure 3: two data sets, two starts, every seed."""
     return tuple(
-        PlaneSpec(dataset=dataset, model=model, seed=seed)
-        for dataset in SETS
-        for model in ("magnet", "clustr")
-        for seed in SEEDS
+        PlaneSpec(dataset=dataset, model=model, seed=seed) for seed in SEEDS for dataset in SETS for model in METHODS
     )
 
 

@@ -117,8 +117,8 @@ class Lab:
         return DATASET_FACTS[name]
 
     def dataset_titles(self) -> dict[str, str]:
-        """Every data set there is, with a checkpoint or without: name to title."""
-        return {name: DATASET_FACTS[name].title for name in DATASETS}
+        """Every data set of pictures, with a checkpoint or without: name to title."""
+        return {name: DATASET_FACTS[name].title for name in DATASETS if DATASET_FACTS[name].has_pictures}
 
     def models(self, dataset: str) -> tuple[str, ...]:
         """The models that can be trained on a data set."""

@@ -20,7 +20,7 @@ from core.trainers import model_training
 from core.training import Phase, Supervised, Update, cosine, fit, restore, sgd, snapshot
 from core.types import Encoding
 from tests import reference
-from tests.conftest import make_blobs, make_model
+from tests.conftest import make_blobs, make_model, shrunk
 
 EXACT = 1e-5  # float32 against loops in float64
 ADVERSARY = Adversary(budget=Budget(epsilon=0.1), steps=2, step_size=0.05)
@@ -220,47 +220,34 @@ def test_the_head_learns_labels_from_representations_that_stay(data):
 # Phases
 
 
-def tiny(name, dataset="digits"):
-    """The lab's recipe of a method with an epoch for everything."""
-    recipe = RECIPES.make(f"{dataset}/{name}")
-    learning = recipe.defense
-    second = learning.second
-    if second is not None and second.afterwards:
-        second = replace(second, afterwards=(3, 1, 1))
-    first = 1 if second else 0
-    options = recipe.model_options | {"widths": [4, 6, 8], "grid": [3, 4]}
-    learning = replace(learning, second=second, fine_tuning=replace(learning.fine_tuning, epochs=1, batch_size=16))
-    how = replace(learning.first, batch_size=24)
-    if second is not None:
-        smaller = replace(second.optimisation, batch_size=16)
-        learning = replace(learning, second=replace(second, optimisation=smaller))
-    schedule = replace(recipe.schedule, pretraining_epochs=first, epochs=2)
-    return replace(
-        recipe, defense=replace(learning, first=how), schedule=schedule, model_options=options, batch_size=24
-    )
-
-
 @pytest.mark.parametrize("name", ncp_acl.MODELS)
 def test_a_training_that_stops_goes_on_bit_for_bit(name, data):
     def make():
-        return model_training(tiny(name), data.view_shapes, 4, seed=3, device=torch.device("cpu"), labels=data.labels)
+        return model_training(
+            shrunk(RECIPES.make(f"digits/{name}")),
+            data.view_shapes,
+            4,
+            seed=3,
+            device=torch.device("cpu"),
+            labels=data.labels,
+        )
 
     whole = make()
-    logs = list(fit(whole.phases, data, batch_size=24, generator=whole.generator))
+    logs = list(fit(whole.phases, data, batch_size=12, generator=whole.generator))
     part = make()
-    running = fit(part.phases, data, batch_size=24, generator=part.generator)
+    running = fit(part.phases, data, batch_size=12, generator=part.generator)
     done = [next(running), next(running)]
     kept = snapshot(part.phases, part.generator)
     later = make()
     restore(later.phases, later.generator, kept)
-    rest = list(fit(later.phases, data, batch_size=24, generator=later.generator, earlier=done))
+    rest = list(fit(later.phases, data, batch_size=12, generator=later.generator, earlier=done))
     assert [log.terms for log in [*done, *rest]] == [log.terms for log in logs]
     other = later.result.state_dict()
     assert all(torch.equal(tensor, other[key]) for key, tensor in whole.result.state_dict().items())
 
 
 def test_dynacl_lets_its_attacked_contrast_grow_and_its_augmentation_fade(data):
-    recipe = tiny("dynacl")
+    recipe = shrunk(RECIPES.make("digits/dynacl"))
     training = model_training(recipe, data.view_shapes, 4, seed=0, device=torch.device("cpu"), labels=data.labels)
     names = [phase.name for phase in training.phases]
     assert names == ["SimCLR", "dynacl, part 1", "dynacl, part 2", "linear head"]
@@ -296,6 +283,17 @@ def test_lars_steps_fit_the_size_of_a_layers_weights():
     optimizer.step()
     assert (2.0 - weight).norm().item() == pytest.approx(0.02 * 2 * 12**0.5, rel=1e-4)
     torch.testing.assert_close(bias.detach(), torch.full((4,), 0.8))
+
+
+def test_the_full_settings_network_has_batch_norms_for_each_kind_of_input():
+    model = make_model("ncp_acl", n_views=1, network="resnet18", projector=(8, 4)).eval()
+    norms = [module for module in model.modules() if isinstance(module, SeveralBatchNorms)]
+    assert len(norms) == 20  # one of the stem, two of each of eight blocks, one of each of three shortcuts
+    view = torch.rand(2, 1, 16, 16, generator=seeded())
+    with torch.no_grad():
+        norms[0].sets[CLEAN].bias.add_(1)
+        assert model.represent((view,), CLEAN).shape == (2, 512)
+        assert not torch.allclose(model.represent((view,), CLEAN), model.represent((view,), ADVERSARIAL))
 
 
 @pytest.mark.parametrize("name", ["crop_and_flip", "distort", "colours"])

@@ -41,6 +41,11 @@ class DatasetFacts:
     view_names: tuple[str, ...]
     view_shapes: tuple[tuple[int, int, int], ...]  # (C, H, W) of each view
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether a sample can be looked at; a point of the plane cannot, and pages made for pictures leave it out."""
+        return self.view_names != POINT_VIEW
+
 
 DATASET_FACTS: dict[str, DatasetFacts] = {
     "noisy_digits": DatasetFacts(

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import make_circles, make_moons
 
 from core.data.facts import DATASET_FACTS
 from core.types import MultiViewDataset
@@ -16,11 +15,15 @@ EDGE = 0.05  # of the unit square that stays free of points
 
 def two_moons(root: Path | None = None) -> MultiViewDataset:
     """400 points of two half circles. Needs no files; ``root`` is ignored."""
+    from sklearn.datasets import make_moons
+
     return _planar("two_moons", *make_moons(_size("two_moons"), noise=0.08, random_state=SEED))
 
 
 def two_circles(root: Path | None = None) -> MultiViewDataset:
     """400 points of two circles, one inside the other. Needs no files; ``root`` is ignored."""
+    from sklearn.datasets import make_circles
+
     return _planar("two_circles", *make_circles(_size("two_circles"), noise=0.05, factor=0.4, random_state=SEED))
 
 

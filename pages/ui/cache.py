@@ -66,8 +66,9 @@ def _term_curves(name: str, started: float, epochs: int, finished: bool, _run: R
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def cards() -> tuple[CheckpointCard, ...]:
-    """The checkpoints; looked at again every few seconds, as training may add one."""
-    return lab().cards()
+    """The checkpoints of pictures; looked at again every few seconds, as training may add one."""
+    titles = lab().dataset_titles()
+    return tuple(card for card in lab().cards() if card.dataset in titles)
 
 
 @st.cache_resource(max_entries=CLEAN_REPORTS, show_spinner="Clustering clean samples …")
