@@ -92,7 +92,7 @@ class FakeLab:
         self.measured: dict[str, TheoremReport] = {}
         self.studies = fake_studies.FakeStudies()
         self.neighbours = SimpleNamespace(cards=lambda: ())
-        self.certify = SimpleNamespace(datasets=lambda: (), planes=dict, lines=lambda dataset: ())
+        self.certify = SimpleNamespace(datasets=tuple, planes=dict, kept_plane=lambda spec: None)
         digits = load_digits()
         self.labels = digits.target.astype(np.int64)
         grey = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)

@@ -22,8 +22,8 @@ def neighbours(options: Namespace) -> None:
     """Measure the rows that were asked for and are not there yet, and print all there are."""
     lab = make_lab(options)
     if options.markdown:
-        rows = [row for dataset in options.datasets or DATA for row in _markdown_rows(lab.neighbours.lines(dataset))]
-        print_table(("data set", "table", "row", *HEADS.values(), "K"), rows, markdown=True)
+        every = [row for dataset in options.datasets or DATA for row in _markdown_rows(lab.neighbours.lines(dataset))]
+        print_table(("data set", "table", "row", *HEADS.values(), "K"), every, markdown=True)
         return
     for dataset in options.datasets or ("digits",):
         if options.seeds:
