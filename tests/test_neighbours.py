@@ -244,6 +244,13 @@ def test_the_best_strategy_must_be_best_on_every_seed():
     assert claim(made({"ncp_acl": 0.5, ("own", 2): 0.6}), "Table 4").verdict == "not held"
 
 
+def test_the_contrastive_methods_are_compared_on_the_seeds_that_both_have():
+    assert claim(made({"ncp_acl": 0.5}), "contrastive methods").verdict == "held"
+    better = claim(made({"ncp_acl": 0.5, ("dynacl", 0): 0.6}), "contrastive methods")
+    assert better.verdict == "not held"
+    assert "lead RA -10.0, +20.0, +20.0" in better.numbers
+
+
 def test_a_head_that_adds_much_is_no_robust_representation():
     assert claim(made({"ncp_acl": 0.5, "ncp_acl_alf": 0.51}), "robust head").verdict == "held"
     assert claim(made({"ncp_acl": 0.5, "ncp_acl_alf": 0.55}), "robust head").verdict == "not held"

@@ -340,4 +340,5 @@ def _lay_out(figure: go.Figure, height: int, *, legend: float = -0.22) -> None:
         paper_bgcolor=theme.NOTHING,
         plot_bgcolor=theme.NOTHING,
         barmode="group",
+        showlegend=True,
     )

@@ -239,7 +239,8 @@ def _tables(lines: tuple[Line, ...]) -> None:
             st.markdown(f"**{title}**")
             st.dataframe(rows, hide_index=True, width="stretch")
     st.caption(figures.table_protocol(lines))
-    downloads.button("Rows, every seed", "csv", f"{lines[0].dataset}-neighbours", lambda: figures.csv_text(lines))
+    if any(line.results for line in lines):
+        downloads.button("Rows, every seed", "csv", f"{lines[0].dataset}-neighbours", lambda: figures.csv_text(lines))
     with st.expander("The paper's Table 2, in percent"):
         st.dataframe(figures.printed_rows(), hide_index=True, width="stretch")
 
