@@ -76,6 +76,19 @@ def card(name: str, dataset: str = "noisy_digits") -> CheckpointCard:
     )
 
 
+class NothingCertified:
+    """ClusTR's room before anything was trained."""
+
+    def datasets(self) -> tuple[str, ...]:
+        return ()
+
+    def planes(self) -> dict[object, None]:
+        return {}
+
+    def kept_plane(self, spec: object) -> None:
+        return None
+
+
 class FakeLab:
     """Has the methods pages call on :class:`core.lab.Lab`. Each ε takes ``pace`` seconds."""
 
@@ -122,10 +135,14 @@ class FakeLab:
         return DATASET_FACTS[dataset]
 
     def dataset_titles(self) -> dict[str, str]:
-        return {name: facts.title for name, facts in DATASET_FACTS.items()}
+        return {name: facts.title for name, facts in DATASET_FACTS.items() if facts.has_pictures}
 
     def models(self, dataset: str) -> tuple[str, ...]:
         return models_of(dataset)
+
+    @property
+    def certify(self) -> "NothingCertified":
+        return NothingCertified()
 
     def latent_datasets(self) -> tuple[str, ...]:
         return ()
