@@ -38,7 +38,7 @@ class RobustSpec:
     epsilon: float = 0.1
     samples: int = 256  # taken from the held-out part
     restarts: int = 2  # of PGD; a sample counts as robust if it stands them all
-    ensemble_steps: int = 20  # of its APGD and FAB; Square asks 50 times as often
+    ensemble_steps: int = 10  # of its APGD and FAB; Square asks 50 times as often
     seed: int = 0
 
     def __post_init__(self) -> None:

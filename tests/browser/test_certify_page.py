@@ -1,38 +1,11 @@
 """The page with the real lab: what it shows is kept, and the browser computes the rest."""
 
-import subprocess
-import sys
-import time
-
 import pytest
-
-from tests.browser.conftest import PATIENCE, answers, free_port
-from tests.conftest import PROJECT
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
+REAL_LAB = True
 THERE = ".plane .column[data-radius]"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The app as it is, in a process of its own."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    command = [sys.executable, "-m", "streamlit", "run", str(PROJECT / "app.py"), "--server.port", str(port)]
-    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=PROJECT)
-    try:
-        deadline = time.monotonic() + PATIENCE / 1000
-        while not answers(f"http://localhost:{port}/_stcore/health"):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
-        yield f"http://localhost:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture
