@@ -28,8 +28,9 @@ from core.frames import (
     clean_scores,
     draw_order,
     encode,
+    first_look,
+    look_bytes,
     make_frame,
-    make_subject,
     scores_under,
     watched,
 )
@@ -64,6 +65,7 @@ from core.records import (
     TrainSpec,
 )
 from core.runtime import checkpoint_folder, find_device, run_folder
+from core.shelf import Shelf
 from core.store import ResultStore
 from core.studies.room import Studies
 from core.table_records import ResultTable
@@ -73,6 +75,7 @@ from core.training_plans import plan_training
 from core.training_records import TrainingPlan
 from core.types import MultiViewDataset
 
+MOST_REFERENCES, MOST_LOOKS = 2**27, 2**27  # bytes of clean samples with what models say of them, kept once used
 CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
 
 
@@ -96,7 +99,8 @@ class Lab:
         self._runs = run_folder(runs)
         self._store = store or ResultStore()
         self._maps = Maps(self.library, self._store)
-        self._references: dict[str, Reference] = {}
+        self._looks: Shelf[tuple[Subject, Frame]] = Shelf(MOST_LOOKS, look_bytes)
+        self._references: Shelf[Reference] = Shelf(MOST_REFERENCES, lambda reference: reference.nbytes)
 
     @property
     def device(self) -> str:
@@ -220,10 +224,9 @@ class Lab:
             model = deepcopy(model)  # the shared one stays in evaluation mode for everyone else
         samples = self._samples(attack_spec)
         Budget(epsilon=0, views=attack_spec.views).covers(len(samples.views))
-        encoding = encode(model, samples.views, mode)
-        subject = make_subject(samples, encoding, card.n_clusters, card.sha256)
-        clean = make_frame(subject, None, samples.views, encoding, epsilon=0.0)
-        clean = replace(clean, controls=dict.fromkeys(CONTROLS, clean.scores))
+        look = partial(first_look, model, samples, card, mode, CONTROLS)
+        key = (card.dataset, card.sha256, attack_spec.samples, attack_spec.seed)
+        subject, clean = look() if mode == "train" else self._looks.get(key, look)
         report = SweepReport(spec=spec, subject=subject, frames=(clean,))
         yield report
         for i, epsilon in enumerate(spec.epsilons[1:]):
@@ -248,10 +251,17 @@ class Lab:
     def keep(self, report: SweepReport, *, ship: bool = False) -> None:
         """Keep a finished sweep's numbers for :meth:`scores`, in the user's cache or beside those that ship.
 
-        A full disk only matters to what ships. Raises :class:`LabError` for a sweep that is not finished.
+        A full disk, or a checkpoint that is gone, only matters to what ships. Raises :class:`LabError` for a sweep
+        that is not finished.
         """
-        card = self.library.card(report.spec.attack.dataset, report.spec.attack.model)
-        scores = sweep_scores.scores_of(report, weights_behind(self.library, report.spec.attack, card))
+        attack = report.spec.attack
+        try:
+            card = self.library.card(attack.dataset, attack.model)
+            scores = sweep_scores.scores_of(report, weights_behind(self.library, attack, card))
+        except LabError:
+            if ship or not report.finished:
+                raise
+            return  # the checkpoint was removed while it was attacked
         if card.sha256 == report.subject.card_digest:  # else it was trained again meanwhile
             with nullcontext() if ship else suppress(LabError):
                 sweep_scores.save(self._store, scores, shipped=ship)
@@ -346,12 +356,13 @@ class Lab:
     def reference(self, dataset: str, model: str) -> Reference:
         """The clean held-out samples that one's own are compared with, as a checkpoint clusters them; kept."""
         card = self.library.card(dataset, model)
-        if card.sha256 not in self._references:
+
+        def make() -> Reference:
             held_out = self.library.parts(dataset)[1]
             samples = held_out.take(torch.arange(min(MAP_SAMPLES, len(held_out)), device=held_out.labels.device))
-            encoding = self._maps.encoding(card)
-            self._references[card.sha256] = make_reference(samples, encoding, card.n_clusters, len(held_out))
-        return self._references[card.sha256]
+            return make_reference(samples, self._maps.encoding(card), card.n_clusters, len(held_out))
+
+        return self._references.get(card.sha256, make)
 
     def probe(self, spec: SweepSpec, views: tuple[Floats, ...]) -> Iterator[ProbeReport]:
         """One's own samples, V x (N, C, H, W) in [0, 1], under one attack along ε; N is the spec's ``samples``."""
