@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import confusions, latent, latent_results, lessons, sweep_scores, theorem, traces
+from core import confusions, latent, lessons, sweep_scores, theorem, traces
 from core.attack_making import make_attack, norm, target_mode, weights_behind
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Budget
@@ -34,8 +34,7 @@ from core.frames import (
     scores_under,
     watched,
 )
-from core.latent_results import LatentResult
-from core.latent_tables import LatentSources, Line
+from core.latent_room import Latents
 from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
@@ -141,24 +140,6 @@ class Lab:
         """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""
         return self.library.attacker(self.library.card(dataset, model))
 
-    def latent_attacker(self, dataset: str, model: str, attack: str = "latent") -> CheckpointCard | None:
-        """The card of the networks behind an attack of core.latent.ATTACKS on a checkpoint, None without them."""
-        return latent.attacker(self.library, self.library.card(dataset, model), attack)
-
-    def latent_result(self, spec: SweepSpec, *, ship: bool = False) -> LatentResult:
-        """The numbers of a latent attack at its attacker's own γ: at once where they are kept, else measured."""
-        card = self.library.card(spec.attack.dataset, spec.attack.model)
-        return latent.result(self.library, self._store, card, spec, lambda: [*self.sweep(spec)][-1], ship=ship)
-
-    def latent_datasets(self) -> tuple[str, ...]:
-        """The data sets on which a model's latent can be attacked."""
-        return tuple(dict.fromkeys(card.dataset for card in self.cards("latent")))
-
-    def latent_lines(self, dataset: str) -> tuple[Line, ...]:
-        """The rows of ALRDC's tables on a data set, from cards and kept results. Runs nothing."""
-        stored = partial(latent_results.load, self._store)
-        return LatentSources(models=self.cards(), attackers=self.cards("latent"), stored=stored).lines(dataset)
-
     def evaluate(self, dataset: str, model: str) -> dict[str, Scores]:
         """The clean scores of a checkpoint on all of the training part ("train") and the held-out part ("held_out")."""
         network = self.library.model(self.library.card(dataset, model))
@@ -175,6 +156,11 @@ class Lab:
         ``capture`` replays steps as CUDA graphs on a GPU.
         """
         return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite, capture=capture)
+
+    @property
+    def latents(self) -> Latents:
+        """ALRDC: attacks on the latent of a clustering network, and their tables."""
+        return Latents(self.library, self._store, self.sweep)
 
     @property
     def certify(self) -> Certifying:

@@ -106,6 +106,7 @@ MAY_IMPORT = {
     "core.certify": "numpy torch core.attacks core.certificates core.clustr_results core.clustr_tables core.errors "
     "core.frames core.library core.losses core.models.base core.models.magnet core.recipes core.store core.trainers "
     "core.training core.types",
+    "core.latent_room": "core.latent core.latent_results core.latent_tables core.library core.records core.store",
     "core.latent_results": "numpy core.errors core.metrics core.records core.store",
     "core.latent_tables": "core.latent_results core.records",
     "core.published_alrdc": "",
