@@ -1,4 +1,4 @@
-"""Processes that are killed while they write: ``python -m tests.trials.kills --kills 100`` prints what was lost as JSON.
+"""Processes that are killed while they write: ``python -m tests.trials.kills --kills 100`` prints the losses as JSON.
 
 A child publishes checkpoints, results and states of a training one after another and says what it has finished. It is
 killed at a random moment; then everything that it had finished must be there, and nothing must be half. ``--points``

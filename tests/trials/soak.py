@@ -1,4 +1,4 @@
-"""A thousand attacks in one process: ``python -m tests.trials.soak --runs 1000`` prints its memory along the way as JSON.
+"""A thousand attacks in one process: ``python -m tests.trials.soak --runs 1000`` prints its memory as JSON.
 
 They go through the queue and are kept as a server keeps them, each of another seed, in a folder of its own.
 """

@@ -1,4 +1,4 @@
-"""A stranger with tools at a real server: ``python -m tests.trials.strangers`` prints what was tried and what came back.
+"""A stranger with tools at a real server: ``python -m tests.trials.strangers`` prints what came back.
 
 Paths that lead out of the folder, uploads without permission, pages of other sites, messages that no browser sends. The
 server must refuse or ignore them, keep running, and show no traceback to anybody.
