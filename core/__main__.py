@@ -47,6 +47,13 @@ def parser() -> argparse.ArgumentParser:
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
     moved = add("latent", commands.latent, "ALRDC's attack, defense and re-attack beside the paper's, for shipping")
     moved.add_argument("datasets", metavar="DATASET", nargs="*", help="digits, mnist, fashion_mnist (digits)")
+    judged = add("certify", commands.certify, "ClusTR's attacks and certificates beside the paper's, for shipping")
+    judged.add_argument("datasets", metavar="DATASET", nargs="*", help="plane, digits, mnist (plane and digits)")
+    pushed = add("neighbours", commands.neighbours, "NCP-ACL's tables beside the paper's, and its claims, for shipping")
+    pushed.add_argument("datasets", metavar="DATASET", nargs="*", help="digits, mnist, fashion_mnist (digits)")
+    pushed.add_argument("--seeds", type=int, help="measure what is missing of so many seeds first, at most 3")
+    pushed.add_argument("--markdown", action="store_true", help="the measured rows alone, as a Markdown table")
+    pushed.add_argument("--row", dest="rows", action="append", help="with --seeds: only this row; may be repeated")
     _table_options(add("tables", commands.tables, "the paper's tables with ours beside them; computes what is missing"))
     add("findings", commands.findings, "what the stored numbers say of the paper, in sentences")
     most = add(

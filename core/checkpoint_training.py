@@ -188,7 +188,7 @@ def _plan_model(library: Library, intent: Intent) -> Plan:
 
     def make(run: int) -> Training:
         shapes, seed = data.view_shapes, spec.seed + run
-        words: dict[str, Any] = {"seed": seed, "device": library.device, "hardened": hardened}
+        words: dict[str, Any] = {"seed": seed, "device": library.device, "hardened": hardened, "labels": data.labels}
         return model_training(recipe, shapes, data.n_clusters, **words)
 
     def held_out_scores(model: Any) -> dict[str, float]:

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import confusions, latent, latent_results, lessons, sweep_scores, theorem, traces
+from core import confusions, latent, lessons, sweep_scores, theorem, traces
 from core.attack_making import make_attack, norm, target_mode, weights_behind
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Budget
+from core.attacks.objectives import OF_CLASSIFIERS
 from core.ceiling import ceiling, distances
+from core.certify import Certifying
 from core.checkpoint_training import train_checkpoint
+from core.clustr_results import RobustResult, RobustSpec
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
 from core.findings import Evidence, findings
@@ -31,12 +34,12 @@ from core.frames import (
     scores_under,
     watched,
 )
-from core.latent_results import LatentResult
-from core.latent_tables import LatentSources, Line
+from core.latent_room import Latents
 from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
 from core.models.base import ClusteringModel
+from core.neighbours.room import Neighbours
 from core.own_records import ProbeReport, Reference
 from core.probe import make_reference, probe
 from core.recipes import models_of
@@ -117,8 +120,8 @@ class Lab:
         return DATASET_FACTS[name]
 
     def dataset_titles(self) -> dict[str, str]:
-        """Every data set there is, with a checkpoint or without: name to title."""
-        return {name: DATASET_FACTS[name].title for name in DATASETS}
+        """Every data set of pictures, with a checkpoint or without: name to title."""
+        return {name: DATASET_FACTS[name].title for name in DATASETS if DATASET_FACTS[name].has_pictures}
 
     def models(self, dataset: str) -> tuple[str, ...]:
         """The models that can be trained on a data set."""
@@ -130,30 +133,12 @@ class Lab:
         return tuple(name for name in ATTACKS if name != "gan" or trained)
 
     def objectives(self) -> tuple[str, ...]:
-        """What FGSM and PGD can maximise."""
-        return tuple(OBJECTIVES)
+        """What FGSM and PGD can maximise on any clustering."""
+        return tuple(name for name in OBJECTIVES if name not in OF_CLASSIFIERS)
 
     def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
         """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""
         return self.library.attacker(self.library.card(dataset, model))
-
-    def latent_attacker(self, dataset: str, model: str, attack: str = "latent") -> CheckpointCard | None:
-        """The card of the networks behind an attack of core.latent.ATTACKS on a checkpoint, None without them."""
-        return latent.attacker(self.library, self.library.card(dataset, model), attack)
-
-    def latent_result(self, spec: SweepSpec, *, ship: bool = False) -> LatentResult:
-        """The numbers of a latent attack at its attacker's own γ: at once where they are kept, else measured."""
-        card = self.library.card(spec.attack.dataset, spec.attack.model)
-        return latent.result(self.library, self._store, card, spec, lambda: [*self.sweep(spec)][-1], ship=ship)
-
-    def latent_datasets(self) -> tuple[str, ...]:
-        """The data sets on which a model's latent can be attacked."""
-        return tuple(dict.fromkeys(card.dataset for card in self.cards("latent")))
-
-    def latent_lines(self, dataset: str) -> tuple[Line, ...]:
-        """The rows of ALRDC's tables on a data set, from cards and kept results. Runs nothing."""
-        stored = partial(latent_results.load, self._store)
-        return LatentSources(models=self.cards(), attackers=self.cards("latent"), stored=stored).lines(dataset)
 
     def evaluate(self, dataset: str, model: str) -> dict[str, Scores]:
         """The clean scores of a checkpoint on all of the training part ("train") and the held-out part ("held_out")."""
@@ -173,9 +158,29 @@ class Lab:
         return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite, capture=capture)
 
     @property
+    def latents(self) -> Latents:
+        """ALRDC: attacks on the latent of a clustering network, and their tables."""
+        return Latents(self.library, self._store, self.sweep)
+
+    @property
+    def certify(self) -> Certifying:
+        """ClusTR: its rows, and the small networks of the plane with their certificates."""
+        return Certifying(self.library, self._store)
+
+    def robust(self, spec: RobustSpec, *, ship: bool = False) -> Iterator[tuple[float, RobustResult | None]]:
+        """Every attack of ClusTR's table on one classifier; yields the share that is done, at last with the row."""
+        drawn = AttackSpec(dataset=spec.dataset, model="", attack="noise", epsilon=0.0, samples=spec.samples)
+        return self.certify.robust(spec, self._samples(replace(drawn, seed=spec.seed)), ship=ship)
+
+    @property
     def studies(self) -> Studies:
         """Trials of varied trainings, and attackers on other models: what the tables need beyond checkpoints."""
         return Studies(self.library, self._runs, self._store)
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """NCP-ACL's rows, and samples pushed from one cluster of a representation to another."""
+        return Neighbours(self.library, self._store)
 
     @property
     def runs_folder(self) -> Path:

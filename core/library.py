@@ -171,7 +171,11 @@ class Library:
 
 def _usual(dataset: str) -> str:
     """The model to train first on a data set."""
-    return "conv_ae" if len(DATASET_FACTS[dataset].view_names) == 1 else "cl_mvc"
+    facts = DATASET_FACTS[dataset]
+    if len(facts.view_names) > 1:
+        return "cl_mvc"
+    is_grey = facts.has_pictures and facts.view_shapes[0][0] == 1
+    return "conv_ae" if is_grey else "clustr"
 
 
 def _place(card: CheckpointCard) -> tuple[int, int, str]:

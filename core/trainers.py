@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.attacks.base import Budget
 from core.attacks.gan import GanObjective
@@ -17,10 +17,14 @@ from core.attacks.pgd import ProjectedGradientDescent
 from core.augmentation import AUGMENTATIONS
 from core.defenses import DEFENSES
 from core.defenses.robust_distillation import Distillation
+from core.defenses.supervised import FreeAdversary
+from core.errors import LabError
 from core.models import MODELS
 from core.models.base import ClusteringModel, LatentModel, Shape
+from core.models.classifier import Classifier, Harden
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
+from core.models.representation import Representation
 from core.recipes.base import (
     AdversarialTraining,
     AttackerRecipe,
@@ -28,9 +32,12 @@ from core.recipes.base import (
     LatentAttackerRecipe,
     LatentDefense,
     Recipe,
+    RepresentationLearning,
     RobustDistillation,
     Stage,
+    SupervisedDefense,
 )
+from core.representation_phases import representation_phases
 from core.training import Loss, Phase, Update, adam
 from core.types import Views
 
@@ -54,10 +61,12 @@ def model_training(
     seed: int,
     device: torch.device,
     hardened: tuple[LatentModel, PerturbationNetworks] | None = None,
+    labels: Tensor | None = None,
 ) -> Training:
     """A new model and the phases that train it; the seed decides its weights and the order of the data.
 
-    ALRDC goes on from a model that is ``hardened`` against the networks which attack it.
+    ALRDC goes on from a model that is ``hardened`` against the networks which attack it. A classifier, and nothing
+    else, is told the ``labels`` (N,) of its training samples; :class:`LabError` without them.
     """
     start = torch.Generator().manual_seed(seed)  # on the CPU: same weights on every device
     model = MODELS.make(recipe.model, view_shapes=view_shapes, n_clusters=n_clusters, **recipe.model_options)
@@ -65,20 +74,28 @@ def model_training(
     use_precision(model, recipe.precision)
     model.to(device)
     result = model
-    if isinstance(recipe.defense, RobustDistillation):
+    if isinstance(recipe.defense, RepresentationLearning):
+        assert isinstance(model, Representation)
+        phases, _ = representation_phases(recipe, model, labels, seed=seed)
+    elif isinstance(recipe.defense, RobustDistillation):
         distillation = Distillation(model)
         phases, result = _distillation_phases(recipe, recipe.defense, distillation), distillation.average
+    elif isinstance(model, Classifier):
+        phases = _supervised_phases(recipe, model, labels)
     elif isinstance(recipe.defense, LatentDefense):
         assert isinstance(model, LatentModel)
         phases = _latent_phases(recipe, recipe.defense, model, hardened, start)
-    elif recipe.defense is not None:
+    elif isinstance(recipe.defense, AdversarialTraining):
         phases = _defense_phases(recipe, recipe.defense, model)
     else:
         phases = model.phases(recipe.schedule)
     augmentation = AUGMENTATIONS.make(recipe.augmentation)
-    phases = [replace(phase, augmentation=augmentation) for phase in phases]
+    phases = [replace(phase, augmentation=phase.augmentation or augmentation) for phase in phases]
     generator = _generator(start, device)
-    return Training(tuple(phases), result, recipe.batch_size, generator, partial(result.fit_clusters, seed=seed))
+    finish: Callable[[Views], None] = partial(result.fit_clusters, seed=seed)
+    if isinstance(model, Classifier) and labels is not None:
+        finish = partial(model.finish, labels=labels)
+    return Training(tuple(phases), result, recipe.batch_size, generator, finish)
 
 
 def _defense_phases(recipe: Recipe, defense: AdversarialTraining, model: ClusteringModel) -> list[Phase]:
@@ -93,6 +110,35 @@ def _defense_phases(recipe: Recipe, defense: AdversarialTraining, model: Cluster
         loss = defense_loss(recipe.model, defense, stage, model)
         phases.append(phase(f"adversarial training, ε = {stage.epsilon:g}", stage.epochs, loss))
     return phases
+
+
+def _supervised_phases(recipe: Recipe, model: Classifier, labels: Tensor | None) -> list[Phase]:
+    """A classifier's stages, its last one with the loss that hardens it, if there is one."""
+    if labels is None:
+        raise LabError(f"{recipe.model} is a classifier, which is trained with labels; they are missing.")
+    if not isinstance(recipe.defense, SupervisedDefense):
+        return model.supervised_phases(recipe.schedule, labels)
+    harden, kept = hardening(recipe.model, recipe.defense, model, recipe.batch_size)
+    phases = model.supervised_phases(recipe.schedule, labels, harden, replays=recipe.defense.replays)
+    if kept is None:
+        return phases
+    both = nn.ModuleDict({"model": model, "adversary": kept.to(labels.device)})
+    return [*phases[:-1], replace(phases[-1], network=both)]
+
+
+def hardening(
+    name: str, defense: SupervisedDefense, model: Classifier, batch_size: int
+) -> tuple[Harden, nn.Module | None]:
+    """How a clean loss becomes a robust one with the recipe's numbers, and what that keeps from step to step."""
+    budget = Budget(epsilon=defense.epsilon)
+    if name == "free_at":
+        adversary = FreeAdversary(batch_size, model.view_shapes)
+        return lambda base: adversary.loss(model, budget=budget), adversary
+    knobs: dict[str, Any] = {"steps": defense.steps, "step_size": defense.step_size}
+    if name == "at":
+        return lambda base: DEFENSES.make(name, model=model, budget=budget, **knobs), None
+    knobs |= {"weight": defense.weight}
+    return lambda base: DEFENSES.make(name, model=model, budget=budget, base=base, **knobs), None
 
 
 def _distillation_phases(recipe: Recipe, defense: RobustDistillation, distillation: Distillation) -> list[Phase]:
@@ -173,7 +219,8 @@ def defense_loss(name: str, defense: AdversarialTraining, stage: Stage, model: C
             "direction": defense.direction,
             "detach_clean": defense.detach_clean,
         }
-    return DEFENSES.make(name, model=model, **knobs)
+    hardening: Loss = DEFENSES.make(name, model=model, **knobs)
+    return hardening
 
 
 def _inner_attack(inner: InnerAttack) -> ProjectedGradientDescent:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 
 from core import distributed
 from core.capture import CapturedStep
@@ -21,7 +21,28 @@ from core.records import EpochLog
 from core.types import LossTerms, MultiViewDataset, Views
 
 Loss = Callable[[Views, torch.Generator], LossTerms]
+SupervisedLoss = Callable[[Views, Tensor, torch.Generator], LossTerms]  # views, targets (B, …) of these samples
 Augmentation = Callable[[Views, torch.Generator], Views]
+Batches = Callable[
+    [Views, int, torch.Generator], Iterable[Tensor]
+]  # all samples, batch size -> rows (B,), step by step
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """A loss with what it is told of each sample: the one place where training has labels, for classifiers alone.
+
+    It owns the ``targets`` (N, …) of all samples of the training and looks up those of a batch by its rows. No batch
+    and no clustering model's loss ever holds one.
+    """
+
+    loss: SupervisedLoss
+    targets: Tensor
+
+    def at(self, rows: Tensor) -> Loss:
+        """The loss of the samples at ``rows`` (B,)."""
+        targets = self.targets[rows]
+        return lambda views, generator: self.loss(views, targets, generator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +62,7 @@ class Schedule:
 class Update:
     """One optimiser step a batch: minimise the sum of ``loss``'s terms."""
 
-    loss: Loss
+    loss: Loss | Supervised
     optimizer: Optimizer
     clip_norm: float | None = None  # largest total gradient norm; None leaves gradients alone
     fresh: bool = False  # the optimiser forgets its moments before every epoch
@@ -57,8 +78,11 @@ class Phase:
     updates: tuple[Update, ...]
     augmentation: Augmentation | None = None
     start: Callable[[Views], None] | None = None  # called with all samples before the first epoch
+    refresh: Callable[[Views], None] | None = None  # called with all samples before every epoch, after ``start``
+    rates: tuple[float, ...] = ()  # the learning rate of each epoch, where it changes: of every update
     patience: int | None = None  # epochs without a lower loss after which the phase ends
     batch_size: int | None = None  # samples a step, where it is not the training's
+    batches: Batches | None = None  # an epoch's, where it is not every sample once in a random order; one process
 
 
 def adam(
@@ -100,14 +124,15 @@ def fit(
         losses = [log.total for log in done if log.phase == phase.name]
         later = sum(other.epochs for other in phases[i + 1 :])
         step: Callable[[Tensor], LossTerms] = _make_step(phase, data.views, generator)
-        if capture:
+        if capture and not phase.rates:  # a graph keeps the rate it was recorded with
             step = CapturedStep(step, generator)
         while len(losses) < phase.epochs and not _has_stalled(losses, phase.patience):
             start = time.perf_counter()
             if not losses and phase.start is not None:
                 phase.start(data.views)
+            _prepare_epoch(phase, len(losses), data.views)
             size = phase.batch_size or batch_size
-            terms = _run_epoch(phase, step, len(data), size, generator, data.views[0].device)
+            terms = _run_epoch(phase, step, data.views, size, generator)
             seconds = time.perf_counter() - start
             losses.append(sum(terms.values()))
             epoch = len(done) + 1
@@ -129,10 +154,39 @@ def fit(
             yield log
 
 
+def _prepare_epoch(phase: Phase, epoch: int, views: Views) -> None:
+    """What a phase has done before its epoch, counted from 0."""
+    if phase.refresh is not None:
+        phase.refresh(views)
+    if phase.rates:
+        for group in (group for update in phase.updates for group in update.optimizer.param_groups):
+            group["lr"] = phase.rates[epoch]
+
+
+def cosine(rate: float, epochs: int, *, warm_up: int = 0, first: float = 0.0) -> tuple[float, ...]:
+    """The rate of each epoch: linear from ``first`` to ``rate`` over ``warm_up`` epochs, then half a cosine to 0."""
+    rising = [first + (rate - first) * (e + 1) / (warm_up + 1) for e in range(min(warm_up, epochs))]
+    left = epochs - len(rising)
+    return (*rising, *(rate * (1 + math.cos(math.pi * e / left)) / 2 for e in range(left)))
+
+
+def sgd(parameters: Iterable[nn.Parameter], learning_rate: float, *, weight_decay: float) -> SGD:
+    """Stochastic gradient descent with momentum 0.9."""
+    return SGD(list(parameters), lr=learning_rate, momentum=0.9, weight_decay=weight_decay)
+
+
 def _shared(phase: Phase) -> Phase:
     """The phase with gradients averaged over the processes."""
-    updates = (replace(u, loss=distributed.average_gradients(phase.network, u.loss)) for u in phase.updates)
-    return replace(phase, updates=tuple(updates))
+    if phase.batches is not None and distributed.count() > 1:
+        raise LabError(f"The phase {phase.name} chooses its samples itself; train it in one process.")
+
+    def averaged(loss: Loss | Supervised) -> Loss | Supervised:
+        if isinstance(loss, Supervised):
+            return replace(loss, loss=distributed.average_gradients(phase.network, loss.loss))
+        averaged_loss: Loss = distributed.average_gradients(phase.network, loss)
+        return averaged_loss
+
+    return replace(phase, updates=tuple(replace(u, loss=averaged(u.loss)) for u in phase.updates))
 
 
 def _has_stalled(losses: Sequence[float], patience: int | None) -> bool:
@@ -143,14 +197,13 @@ def _has_stalled(losses: Sequence[float], patience: int | None) -> bool:
 def _run_epoch(
     phase: Phase,
     step: Callable[[Tensor], LossTerms],
-    n_samples: int,
+    views: Views,
     batch_size: int,
     generator: torch.Generator,
-    device: torch.device,
 ) -> dict[str, float]:
     """Every update on every batch of this process; the mean of each loss term, fetched from the device once."""
-    order = torch.randperm(n_samples, generator=generator, device=generator.device).to(device)
-    batches = distributed.share(order[: n_samples - n_samples % batch_size].split(batch_size))
+    batches = (phase.batches or _shuffled)(views, batch_size, generator)
+    n_batches = 0
     for update in phase.updates:
         if update.fresh:
             _forget(update.optimizer)
@@ -158,13 +211,21 @@ def _run_epoch(
     phase.network.train()
     try:
         for rows in batches:
+            n_batches += 1
             for name, term in step(rows).items():
                 totals[name] = totals[name] + term if name in totals else term
     finally:
         phase.network.eval()
-    means = distributed.mean(torch.stack(list(totals.values())) / len(batches))
+    means = distributed.mean(torch.stack(list(totals.values())) / n_batches)
     distributed.copy_buffers(phase.network)
     return dict(zip(totals, means.tolist(), strict=True))
+
+
+def _shuffled(views: Views, batch_size: int, generator: torch.Generator) -> Iterable[Tensor]:
+    """Every sample once in a random order, this process's share; a last, smaller batch is dropped."""
+    n_samples = len(views[0])
+    order = torch.randperm(n_samples, generator=generator, device=generator.device).to(views[0].device)
+    return distributed.share(order[: n_samples - n_samples % batch_size].split(batch_size))
 
 
 def _make_step(phase: Phase, views: Views, generator: torch.Generator) -> Callable[[Tensor], LossTerms]:
@@ -176,15 +237,16 @@ def _make_step(phase: Phase, views: Views, generator: torch.Generator) -> Callab
             batch = phase.augmentation(batch, generator)
         terms: LossTerms = {}
         for update in phase.updates:
-            terms |= _apply(update, batch, generator)
+            loss = update.loss.at(rows) if isinstance(update.loss, Supervised) else update.loss
+            terms |= _apply(update, loss, batch, generator)
         return terms
 
     return step
 
 
-def _apply(update: Update, batch: Views, generator: torch.Generator) -> LossTerms:
+def _apply(update: Update, loss: Loss, batch: Views, generator: torch.Generator) -> LossTerms:
     """One optimiser step."""
-    terms = update.loss(batch, generator)
+    terms = loss(batch, generator)
     update.optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()
     if update.clip_norm is not None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_probe
 import fake_studies
@@ -76,6 +77,19 @@ def card(name: str, dataset: str = "noisy_digits") -> CheckpointCard:
     )
 
 
+class NothingCertified:
+    """ClusTR's room before anything was trained."""
+
+    def datasets(self) -> tuple[str, ...]:
+        return ()
+
+    def planes(self) -> dict[object, None]:
+        return {}
+
+    def kept_plane(self, spec: object) -> None:
+        return None
+
+
 class FakeLab:
     """Has the methods pages call on :class:`core.lab.Lab`. Each ε takes ``pace`` seconds."""
 
@@ -90,6 +104,7 @@ class FakeLab:
         self.confusions: dict[str, ConfusionRecord] = {}
         self.measured: dict[str, TheoremReport] = {}
         self.studies = fake_studies.FakeStudies()
+        self.neighbours = SimpleNamespace(cards=lambda: ())
         digits = load_digits()
         self.labels = digits.target.astype(np.int64)
         grey = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)
@@ -122,13 +137,18 @@ class FakeLab:
         return DATASET_FACTS[dataset]
 
     def dataset_titles(self) -> dict[str, str]:
-        return {name: facts.title for name, facts in DATASET_FACTS.items()}
+        return {name: facts.title for name, facts in DATASET_FACTS.items() if facts.has_pictures}
 
     def models(self, dataset: str) -> tuple[str, ...]:
         return models_of(dataset)
 
-    def latent_datasets(self) -> tuple[str, ...]:
-        return ()
+    @property
+    def certify(self) -> "NothingCertified":
+        return NothingCertified()
+
+    @property
+    def latents(self) -> SimpleNamespace:
+        return SimpleNamespace(datasets=tuple)
 
     def training_plan(self, spec: TrainSpec, *, replace_other: bool = False) -> TrainingPlan:
         if spec.samples == 666:

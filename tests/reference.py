@@ -303,3 +303,96 @@ def latent_shift(latents: Rows, delta: Rows) -> tuple[float, float]:
     dims = range(len(latents[0]))
     shares = [math.fsum(abs(r[d]) for r in delta) / math.fsum(abs(r[d]) for r in latents) for d in dims]
     return 100 * mean(shares), mean([mean([abs(r[d]) for r in delta]) for d in dims])
+
+
+# ClusTR (Alfarra et al., BMVC 2021) and its baselines
+
+
+def trades(clean_logits, adversarial_logits, labels, beta):
+    total = 0.0
+    for clean, adversarial, label in zip(
+        clean_logits.tolist(), adversarial_logits.tolist(), labels.tolist(), strict=True
+    ):
+        p, q = softmax_of(clean), softmax_of(adversarial)
+        total += -math.log(p[label]) + beta * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+    return total / len(labels)
+
+
+def qtrades(clean_logits, adversarial_logits, labels, beta):
+    total = 0.0
+    for clean, adversarial, label in zip(
+        clean_logits.tolist(), adversarial_logits.tolist(), labels.tolist(), strict=True
+    ):
+        p, q = softmax_of(clean), softmax_of(adversarial)
+        total += -math.log(p[label]) - beta * sum(a * math.log(b) for a, b in zip(p, q, strict=True))
+    return total / len(labels)
+
+
+def softmax_of(row):
+    powers = [math.exp(value) for value in row]
+    return [power / sum(powers) for power in powers]
+
+
+def magnet(features, labels, centres, centre_classes, alpha, variance=None):
+    """Eq. 3 sample by sample, with plain exponentials."""
+    features, centres = features.double().tolist(), centres.double().tolist()
+    labels, classes = labels.tolist(), centre_classes.tolist()
+
+    def squared(a, b):
+        return sum((x - y) ** 2 for x, y in zip(a, b, strict=True))
+
+    own = [
+        min(squared(f, c) for c, k in zip(centres, classes, strict=True) if k == label)
+        for f, label in zip(features, labels, strict=True)
+    ]
+    variance = sum(own) / (len(own) - 1) if variance is None else variance
+    total = 0.0
+    for feature, label, nearest in zip(features, labels, own, strict=True):
+        numerator = math.exp(-nearest / (2 * variance) - alpha)
+        others = [
+            math.exp(-squared(feature, c) / (2 * variance)) for c, k in zip(centres, classes, strict=True) if k != label
+        ]
+        total += max(0.0, -math.log(numerator / sum(others)))
+    return total / len(labels)
+
+
+def magnet_probs(features, centres, centre_classes, variance):
+    """Eq. 4 sample by sample."""
+    rows = []
+    for feature in features.double().tolist():
+        scores = [0.0] * (max(centre_classes.tolist()) + 1)
+        for centre, k in zip(centres.double().tolist(), centre_classes.tolist(), strict=True):
+            scores[k] += math.exp(-sum((x - y) ** 2 for x, y in zip(feature, centre, strict=True)) / (2 * variance))
+        rows.append([score / sum(scores) for score in scores])
+    return rows
+
+
+# NCP-ACL (submitted to ICLR 2025), Eq. 1, 3 and 4
+
+
+def cosine(a: list[float], b: list[float]) -> float:
+    return dot(unit(a), unit(b))
+
+
+def nt_xent(versions: list[Rows], temperature: float) -> float:
+    """Eq. 1: every version of every sample as anchor, each of its other versions as the positive; the mean."""
+    rows = [unit(row) for version in versions for row in version]
+    n_samples, losses = len(versions[0]), []
+    for i, anchor in enumerate(rows):
+        shares = [math.exp(dot(anchor, row) / temperature) for j, row in enumerate(rows) if j != i]
+        total = math.fsum(shares)
+        for j, row in enumerate(rows):
+            if j != i and j % n_samples == i % n_samples:
+                losses.append(-math.log(math.exp(dot(anchor, row) / temperature) / total))
+    return mean(losses)
+
+
+def ncp_acl(clean: Rows, taught: Rows, attacked: Rows, weight: float) -> float:
+    """Eq. 3, CosSim being minus the cosine."""
+    kept = mean([-cosine(a, b) for a, b in zip(clean, taught, strict=True)])
+    return kept + weight * mean([-cosine(a, b) for a, b in zip(attacked, clean, strict=True)])
+
+
+def neighbour_pursuit(embedding: list[float], own: list[float], neighbour: list[float]) -> float:
+    """Eq. 4: CosSim to the own centroid minus CosSim to the neighbour's."""
+    return -cosine(embedding, own) - (-cosine(embedding, neighbour))

@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
     "core.figures core.errors core.jobs core.processes core.shelf core.studies.plans core.studies.records "
     "core.table_records core.tables core.training_records core.latent_results core.latent_tables "
-    "core.published_alrdc",
+    "core.published_alrdc core.clustr_results core.clustr_tables core.neighbours.pursuit_records "
+    "core.neighbours.records core.neighbours.tables",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
@@ -52,8 +53,12 @@ MAY_IMPORT = {
     "core.figures.table_words": "core.figures core.published core.records core.studies.plans core.tables "
     "core.table_records",
     "core.figures.trial_words": "core.data.facts core.figures core.records core.studies.records",
+    "core.figures.plane": "numpy core.clustr_results core.figures",
+    "core.figures.certify": "plotly core.clustr_results core.clustr_tables core.figures core.published_clustr",
     "core.figures.stage": "numpy core.figures core.latent_results core.records",
     "core.figures.latent": "numpy PIL core.figures core.latent_tables core.published_alrdc core.records",
+    "core.figures.neighbours": "numpy plotly core.figures core.latent_tables core.neighbours.pursuit_records "
+    "core.neighbours.records core.neighbours.tables core.published_ncp_acl core.records",
     "core.figures.probe": "numpy core.figures core.own_records core.records",
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
@@ -61,21 +66,27 @@ MAY_IMPORT = {
     "core.data": "numpy torch torchvision sklearn PIL core.errors core.records core.registry core.types",
     "core.losses": "torch sklearn",
     "core.kmeans": "torch sklearn",
+    "core.clustering": "torch core.errors",
+    "core.lars": "torch",
     "core.quantization": "torch core.errors",
-    "core.models": "torch core.errors core.kmeans core.losses core.registry core.training core.types",
+    "core.models": "torch core.clustering core.errors core.kmeans core.losses core.registry core.training core.types",
     "core.attacks": "torch core.ensemble_records core.errors core.losses core.models.base core.records core.registry "
     "core.types",
-    "core.defenses": "torch core.attacks.base core.losses core.models.base core.registry core.training core.types",
+    "core.defenses": "torch core.attacks.base core.attacks.objectives core.attacks.pgd core.losses core.models.base "
+    "core.registry core.training core.types",
     "core.distributed": "torch",
     "core.capture": "torch",
     "core.training": "torch core.capture core.distributed core.errors core.records core.types",
     "core.augmentation": "torch core.registry core.training core.types",
+    "core.certificates": "torch core.errors core.losses core.models.classifier",
     # Numbers of papers: the words for their choices, the facts of data sets, nothing that runs
     "core.recipes": "core.attacks core.losses core.models.encoders core.data.facts core.errors core.registry "
     "core.training",
     # From recipes to networks, and onto the disk
-    "core.trainers": "torch core.attacks core.augmentation core.defenses core.models core.recipes core.training "
-    "core.types",
+    "core.trainers": "torch core.attacks core.augmentation core.defenses core.errors core.models core.recipes "
+    "core.representation_phases core.training core.types",
+    "core.representation_phases": "torch core.attacks core.augmentation core.defenses core.errors core.lars "
+    "core.models core.recipes core.training core.types",
     "core.checkpoints": "torch safetensors core.errors core.files core.quantization core.records",
     "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
     "core.trainers core.training core.types",
@@ -92,9 +103,28 @@ MAY_IMPORT = {
     "core.registry core.shelf core.types",
     "core.latent": "torch core.attacks.latent core.errors core.frames core.latent_results core.library "
     "core.models.base core.records core.store core.types",
+    "core.certify": "numpy torch core.attacks core.certificates core.clustr_results core.clustr_tables core.errors "
+    "core.frames core.library core.losses core.models.base core.models.magnet core.recipes core.store core.trainers "
+    "core.training core.types",
+    "core.latent_room": "core.latent core.latent_results core.latent_tables core.library core.records core.store",
     "core.latent_results": "numpy core.errors core.metrics core.records core.store",
     "core.latent_tables": "core.latent_results core.records",
     "core.published_alrdc": "",
+    "core.clustr_results": "numpy core.errors core.records core.store",
+    "core.clustr_tables": "numpy core.clustr_results core.published_clustr core.records",
+    "core.published_clustr": "",
+    "core.published_ncp_acl": "",
+    # NCP-ACL's rows and pursuits
+    "core.neighbours": "",
+    "core.neighbours.records": "core.records",
+    "core.neighbours.results": "core.neighbours.records core.store",
+    "core.neighbours.tables": "core.latent_tables core.neighbours.records",
+    "core.neighbours.study": "torch core",
+    "core.neighbours.pursuit_records": "core.errors core.records core.trace_records",
+    "core.neighbours.pursuit": "numpy torch core.attacks core.clustering core.errors core.frames core.library "
+    "core.models core.neighbours.pursuit_records core.projection core.records core.trace_records core.traces "
+    "core.types",
+    "core.neighbours.room": "core.library core.neighbours core.recipes core.records core.store",
     "core.training_intents": "core.checkpoints core.data core.errors core.library core.models core.recipes "
     "core.records core.registry",
     "core.checkpoint_training": "torch core",
@@ -123,8 +153,9 @@ MAY_IMPORT = {
     "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.figures.ensemble_words core.figures.table_text core.lab core.latent_tables core.matrix core.models "
-    "core.published_alrdc core.runtime core.studies "
+    "core.clustr_results core.clustr_tables core.figures.ensemble_words core.figures.table_text core.lab "
+    "core.latent_tables core.matrix core.models core.neighbours core.published_clustr core.published_ncp_acl "
+    "core.published_alrdc core.recipes core.runtime core.studies "
     "core.tables core.walk "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
@@ -135,6 +166,7 @@ KNOW_BOTH = {
     "core.maps",
     "core.frames",
     "core.latent",
+    "core.neighbours.pursuit",
     "core.probe",
     "core.traces",
     "core.library",

@@ -15,7 +15,8 @@ import scipy.ndimage
 import torch
 from PIL import Image
 
-from core.data import DATASET_FACTS, DATASETS, noisy, patched, pictures, regdb, sources
+from core.data import DATASET_FACTS, DATASETS, colours, noisy, patched, pictures, regdb, sources
+from core.data.at_hand import missing_data
 from core.data.people import PEOPLE, synthetic_people
 from core.errors import LabError
 
@@ -580,3 +581,48 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(regdb_folder):
     Image.new("1", (regdb.LARGEST_SIDE + 1, 1)).save(path)
     with pytest.raises(LabError, match="larger than 4096"):
         regdb.regdb(regdb_folder, identities=4)
+
+
+def write_cifar(folder, name, monkeypatch, count=3):
+    """The makers' binary files, of a few random pictures."""
+    files = dict.fromkeys(colours.FILES[name], count)
+    monkeypatch.setitem(colours.FILES, name, files)
+    inside = folder / colours.ARCHIVES[name][2]
+    inside.mkdir()
+    rng, rows = np.random.default_rng(0), []
+    for file in files:
+        row = rng.integers(0, 256, (count, colours.LABEL_BYTES[name] + colours.PIXELS), dtype=np.uint8)
+        row[:, : colours.LABEL_BYTES[name]] %= 10
+        row.tofile(inside / file)
+        rows.append(row)
+    return np.concatenate(rows), inside
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_photographs_are_read_from_their_makers_bytes(name, tmp_path, monkeypatch):
+    rows, _ = write_cifar(tmp_path, name, monkeypatch)
+    data = DATASETS.make(name, root=tmp_path)
+    skipped = colours.LABEL_BYTES[name]
+    assert data.views[0].shape == (len(rows), 3, 32, 32)
+    assert data.labels.tolist() == rows[:, skipped - 1].tolist()
+    red = torch.from_numpy(rows[:, skipped : skipped + 1024].reshape(-1, 32, 32) / np.float32(255))
+    torch.testing.assert_close(data.views[0][:, 0], red)
+    assert missing_data(name, tmp_path) == ("", True)
+
+
+def test_a_file_of_photographs_of_another_size_is_refused(tmp_path, monkeypatch):
+    _, inside = write_cifar(tmp_path, "cifar10", monkeypatch)
+    (inside / "test_batch.bin").write_bytes(b"short")
+    with pytest.raises(LabError, match="delete it"):
+        DATASETS.make("cifar10", root=tmp_path)
+
+
+def test_photographs_that_cannot_be_had_say_what_would_work(tmp_path, monkeypatch):
+    def fail(*args, **words):
+        raise OSError("no network")
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_and_extract_archive", fail)
+    with pytest.raises(LabError, match="connect to the internet once"):
+        DATASETS.make("cifar10", root=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert "162 MB" in missing_data("cifar10", tmp_path)[0]

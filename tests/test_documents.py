@@ -18,7 +18,7 @@ from core.defenses import DEFENSES
 from core.lab import Lab
 from core.matrix import missing
 from core.models import MODELS
-from core.recipes import ALRDC, AR_DMVC, BY_PROTOCOL, alrdc, ar_dmvc_paper, ar_dmvc_released, lab
+from core.recipes import ALRDC, AR_DMVC, BY_PROTOCOL, alrdc, ar_dmvc_paper, ar_dmvc_released, lab, ncp_acl
 from core.records import TrainSpec
 from core.runtime import PROJECT
 from core.training_intents import attacker_recipe, model_recipe
@@ -52,7 +52,7 @@ def commands():
     """Every ``python -m core …`` that a document, a recipe or a card tells the reader to run."""
     told = {f"card {card.dataset}/{card.name}": [card.command] for card in CARDS}
     places = {name: text(name) for name in DOCUMENTS if (PROJECT / name).is_file()}
-    places |= {module.__name__: module.__doc__ for module in (ar_dmvc_paper, ar_dmvc_released, lab, alrdc)}
+    places |= {module.__name__: module.__doc__ for module in (ar_dmvc_paper, ar_dmvc_released, lab, alrdc, ncp_acl)}
     for place, words in places.items():
         told[place] = re.findall(r"python -m core [^`\n#|…]*", words)
     return [(place, command.strip()) for place, found in told.items() for command in found]
@@ -190,7 +190,7 @@ EMBEDDED = [name for name, facts in DATASET_FACTS.items() if facts.origin == "em
 LARGEST_FOLDER = 60_000_000  # bytes
 
 
-@pytest.mark.parametrize("dataset", EMBEDDED)
+@pytest.mark.parametrize("dataset", [name for name in EMBEDDED if name in (*AR_DMVC.datasets, *ALRDC.datasets)])
 def test_every_model_of_an_embedded_data_set_is_shipped_with_its_attacker(dataset):
     base = TrainSpec(dataset="", model="")
     models = [model for paper in (AR_DMVC, ALRDC) if dataset in paper.datasets for model in paper.models]

@@ -27,7 +27,7 @@ SOON = 5.0
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_no_kill_at_any_step_of_a_write_loses_what_was_finished():
-    words = [sys.executable, "-m", "trials.kills", "--points", "16", "--kills", "4"]
+    words = [sys.executable, "-m", "tests.trials.kills", "--points", "16", "--kills", "4"]
     done = subprocess.run(
         words, cwd=PROJECT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120
     )

@@ -9,15 +9,19 @@ from core.models.encoders import ConvolutionalEncoder, use_precision
 from core.models.fusion import WeightedFusion
 from core.models.initialise import initialise
 from core.recipes.alrdc import MODELS as LATENT_MODELS
+from core.recipes.clustr import MODELS as CLASSIFIERS
+from core.recipes.ncp_acl import MODELS as REPRESENTATIONS
 from tests import reference
 from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model
 
 CLOSE = 1e-5  # sums of up to 1024 float32 products, in a different order
-TAKES_ANY_SIZE = ("sem", *LATENT_MODELS)  # flat pictures, or one latent of all views: no weighted mean
+# Flat pictures, one latent of all views, smaller kernels, the mean over pixels
+TAKES_ANY_SIZE = ("sem", *LATENT_MODELS, *CLASSIFIERS, *REPRESENTATIONS)
 WITH_CONTRAST = ("comvc", "cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc")
 DDC_FAMILY = ("simvc", *WITH_CONTRAST)
 
 every_model = pytest.mark.parametrize("name", list(MODELS))
+every_clustering = pytest.mark.parametrize("name", [name for name in MODELS if name not in CLASSIFIERS])
 ddc_family = pytest.mark.parametrize("name", DDC_FAMILY)
 
 
@@ -92,7 +96,7 @@ def test_encoding_twice_gives_the_same(name, blobs):
     assert torch.equal(model.encode(views).probs, model.encode(views).probs)
 
 
-@every_model
+@every_clustering
 def test_encoding_leaves_nothing_on_the_model(name, blobs):
     model = make_model(name).eval()
     before = {key: set(vars(module)) for key, module in model.named_modules()}
@@ -121,7 +125,7 @@ def test_an_encoding_can_be_differentiated_in_the_pictures(name, blobs):
         assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
 
-@every_model
+@every_clustering
 def test_loss_terms_are_finite_numbers_with_a_name(name, blobs):
     model, views = make_model(name), first(blobs.views, 16)
     terms = model.loss_terms(views, model.encode(views))

@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from core.clustr_results import PLANE, ROBUST, RobustSpec, load_plane
+from core.clustr_tables import plane_specs
 from core.lab import Lab
 from core.latent_results import KIND as LATENT
 from core.records import AttackSpec, SweepSpec, TrainSpec
+from core.store import ResultStore
 from core.studies.records import Change, TransferSpec, TrialSpec
 from tests.conftest import PROJECT
 
@@ -60,6 +63,18 @@ def test_a_shipped_transfer_is_of_the_models_and_attackers_that_ship(lab, path):
 def test_a_shipped_attack_on_latents_is_of_weights_that_ship(lab, path):
     spec = sweep_of(values_of(path)["spec"])
     assert lab.library.card(spec.attack.dataset, spec.attack.model).sha256 == values_of(path)["card_digest"]
+
+
+@pytest.mark.parametrize("path", shipped(ROBUST))
+def test_a_shipped_row_of_clustr_is_of_weights_that_ship(lab, path):
+    spec = RobustSpec(**values_of(path)["spec"])
+    assert lab.library.card(spec.dataset, spec.model).sha256 == values_of(path)["card_digest"]
+
+
+def test_every_shipped_training_in_the_plane_is_one_of_figure_3():
+    assert len(list((RESULTS / PLANE).glob("*.npz"))) == sum(
+        load_plane(ResultStore(computed=RESULTS), spec) is not None for spec in plane_specs()
+    )
 
 
 def test_every_shipped_sweep_has_its_confusion_matrices(lab):

@@ -7,11 +7,11 @@ from torch import nn
 from core.augmentation import AUGMENTATIONS
 from core.errors import LabError
 from core.recipes import PAPERS, RECIPES, datasets_of, recipe_name
-from core.recipes.base import AdversarialTraining, RobustDistillation, Stage
+from core.recipes.base import AdversarialTraining, RepresentationLearning, RobustDistillation, Stage
 from core.runs import RunFolder
 from core.trainers import attacker_training, model_training
 from core.training import Phase, Update, fit, restore, snapshot
-from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model, make_phase
+from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model, make_phase, shrunk
 
 CPU = torch.device("cpu")
 SHAPES = ((1, SIDE, SIDE),) * 2
@@ -378,7 +378,10 @@ def test_every_protocol_trains_every_model(model, protocol, few):
             inner=replace(recipe.defense.inner, steps=1),
             **own,
         )
-    training = model_training(replace(recipe, **changes), SHAPES, N_CLASSES, seed=0, device=CPU)
+    recipe = replace(recipe, **changes)
+    if isinstance(recipe.defense, RepresentationLearning):
+        recipe = shrunk(recipe)
+    training = model_training(recipe, SHAPES, N_CLASSES, seed=0, device=CPU, labels=few.labels)
     before = {name: tensor.clone() for name, tensor in training.result.named_parameters()}
     train_on(training, few)
     moved = [not torch.equal(before[name], tensor) for name, tensor in training.result.named_parameters()]
@@ -465,3 +468,20 @@ def test_a_damaged_unfinished_run_says_to_delete_it(damage, tmp_path, few):
     state.write_bytes({"truncated": content[:500], "changed": b"\xff" * 8 + content[8:], "empty": b""}[damage])
     with pytest.raises(LabError, match="Delete it"):
         list(folder.train(make_run, few, runs=1))
+
+
+def test_a_crop_moves_by_up_to_four_pixels_and_mirrors_half_of_the_pictures():
+    spot = torch.zeros(600, 3, 16, 16)
+    spot[:, :, 8, 8] = 1
+    (moved,) = AUGMENTATIONS.make("crop_and_flip")((spot,), seeded())
+    places = moved[:, 0].flatten(1).argmax(dim=1)
+    rows, columns = places // 16 - 8, places % 16 - 8
+    assert {*rows.tolist()} == {*range(-4, 5)}
+    assert {*columns.tolist()} == {*range(-5, 5)}  # mirrored, column 8 becomes 7
+    assert torch.equal(moved[:, 0], moved[:, 2])
+    lone = torch.zeros(600, 1, 16, 16)
+    lone[:, :, :, 0] = 1  # a wall on the left
+    (walls,) = AUGMENTATIONS.make("crop_and_flip")((lone,), seeded(1))
+    right = walls[:, 0, 4:12, 8:].flatten(1).any(dim=1).double().mean()
+    left = walls[:, 0, 4:12, :8].flatten(1).any(dim=1).double().mean()
+    assert abs(right - left) < 0.15

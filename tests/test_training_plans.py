@@ -10,6 +10,8 @@ from core.errors import LabError
 from core.lab import Lab
 from core.recipes import PAPERS
 from core.recipes.alrdc import MODELS as LATENT_MODELS
+from core.recipes.clustr import MODELS as CLASSIFIERS
+from core.recipes.ncp_acl import MODELS as REPRESENTATIONS
 from core.records import EpochLog, TrainSpec
 from core.run_reader import read_run
 from core.store import ResultStore
@@ -54,12 +56,13 @@ def log(phase="clustering", epoch=1, of=4, run=1, runs=1):
     ("model", "protocol"), [(m, p) for paper in PAPERS for m in paper.models for p in paper.protocols if p != "paper"]
 )
 def test_the_epochs_of_a_plan_are_those_that_are_trained(lab, model, protocol):
-    spec = TrainSpec(dataset="digits" if model in LATENT_MODELS else "patched_digits", model=model, protocol=protocol)
+    one_view = model in (*LATENT_MODELS, *CLASSIFIERS, *REPRESENTATIONS)
+    spec = TrainSpec(dataset="digits" if one_view else "patched_digits", model=model, protocol=protocol)
     recipe = model_recipe(spec)
     intent = Intent(spec, recipe, model, recipe.runs, None)
     device = torch.device("cpu")
     shapes = DATASET_FACTS[spec.dataset].view_shapes
-    training = model_training(intent.recipe, shapes, 3, seed=0, device=device)
+    training = model_training(intent.recipe, shapes, 3, seed=0, device=device, labels=torch.zeros(9, dtype=torch.int64))
     each = [phase.epochs for phase in training.phases]
     trials, whole = trial_runs(intent.values), whole_runs(intent.values)
     assert (trials > 0) == (protocol == "lab" and model in ("ar_dmvc", "ar_dmvc_am", "rcd_mvc"))

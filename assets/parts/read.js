@@ -1,6 +1,6 @@
 // Buffers of core/figures/buffer.py, the colours of the page, and small helpers. All text goes through textContent.
 
-const ARRAY_TYPES = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array };
+const ARRAY_TYPES = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, float32: Float32Array };
 
 // A header with its arrays by their names.
 function unpack(bytes) {

@@ -5,13 +5,18 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize, one_hot
 
+from core.errors import LabError
 from core.losses.contrastive import sum_over_pairs
+from core.losses.robust_contrastive import likeness
 from core.registry import Registry
 from core.types import LOG_FLOOR, Encoding
 
 Objective = Callable[[Encoding, Encoding], Tensor]  # clean, adversarial -> (B,), to be maximised
 Consensus = Literal["hidden", "fused", "probs"]
+Strategy = Literal["own", "toward", "both"]
+STRATEGIES: tuple[Strategy, ...] = ("own", "toward", "both")  # Table 4 of NCP-ACL: away from, toward, both
 
 
 def view_distances(clean: Encoding, adversarial: Encoding) -> Tensor:
@@ -61,6 +66,85 @@ def contrastive(*, temperature: float = 0.1) -> Objective:
     return lambda clean, adversarial: sum_over_pairs(adversarial.embeddings, temperature)
 
 
+def neighbour_pursuit(embedding: Tensor, own: Tensor | None, neighbour: Tensor | None) -> Tensor:
+    """-cos(embedding, own) + cos(embedding, neighbour) of rows (B, D), (B,): NCP-ACL's Eq. 4, to be maximised.
+
+    Without ``neighbour`` it only leaves the own centroid, without ``own`` it only goes toward the neighbour (Table 4).
+    """
+    gain = torch.zeros_like(embedding[:, 0])
+    if own is not None:
+        gain = gain - likeness(embedding, own)
+    return gain if neighbour is None else gain + likeness(embedding, neighbour)
+
+
+def pursuit(centroids: Tensor, *, strategy: Strategy = "both", rank: int = 2) -> Objective:
+    """Toward a neighbouring cluster of a representation with unit ``centroids`` (K, D).
+
+    A sample's own centroid is the nearest to its clean representation, its neighbour's the ``rank``-th nearest.
+    Raises :class:`LabError` for an unknown strategy and a rank that is not from 2 to K.
+    """
+    if strategy not in STRATEGIES:
+        raise LabError(f"A strategy is one of {', '.join(STRATEGIES)}, got {strategy!r}.")
+    if not 2 <= rank <= len(centroids):
+        raise LabError(
+            f"Of {len(centroids)} centroids, the neighbour's rank is from 2 to {len(centroids)}, got {rank}."
+        )
+
+    def gain(clean: Encoding, adversarial: Encoding) -> Tensor:
+        nearest = neighbours(clean.hidden, centroids, rank)  # (B, rank)
+        own = None if strategy == "toward" else centroids[nearest[:, 0]]
+        neighbour = None if strategy == "own" else centroids[nearest[:, -1]]
+        return neighbour_pursuit(adversarial.hidden, own, neighbour)
+
+    return gain
+
+
+def neighbours(embedding: Tensor, centroids: Tensor, count: int) -> Tensor:
+    """The nearest ``count`` centroids (B, count) of rows (B, D) by cosine, nearest first."""
+    return (normalize(embedding, dim=1) @ centroids.T).topk(count, dim=1).indices
+
+
+def log_scores() -> Objective:
+    """Cross-entropy of the logits against the clean class, without a floor; of a Magnet's, they are log-scores."""
+    return lambda clean, adversarial: cross_entropy(adversarial.logits, clean.clusters, reduction="none")
+
+
+def scores() -> Objective:
+    """ClusTR's own attack on a Magnet: the cross-entropy as if its scores Σ exp(-d / 2s²) were logits.
+
+    Far from its own centre a score, and with it the slope, is almost 0: that hides a model more than it hardens it.
+    """
+    return lambda clean, adversarial: cross_entropy(adversarial.logits.exp(), clean.clusters, reduction="none")
+
+
+def margin() -> Objective:
+    """How far the largest other logit is above the clean class's."""
+
+    def difference(clean: Encoding, adversarial: Encoding) -> Tensor:
+        return _others(clean, adversarial).amax(dim=1) - _own(clean, adversarial)
+
+    return difference
+
+
+def magnet() -> Objective:
+    """The Magnet loss of a sample, from log-scores: the adaptive attack of ClusTR, here without the hinge."""
+
+    def loss(clean: Encoding, adversarial: Encoding) -> Tensor:
+        return _others(clean, adversarial).logsumexp(dim=1) - _own(clean, adversarial)
+
+    return loss
+
+
+def _own(clean: Encoding, adversarial: Encoding) -> Tensor:
+    return adversarial.logits.gather(1, clean.clusters[:, None]).squeeze(1)
+
+
+def _others(clean: Encoding, adversarial: Encoding) -> Tensor:
+    own = one_hot(clean.clusters, adversarial.logits.shape[1]).bool()
+    return adversarial.logits.masked_fill(own, -torch.inf)
+
+
+OF_CLASSIFIERS = ("log_scores", "scores", "margin", "magnet")  # on logits; the others serve every clustering
 OBJECTIVES: Registry[Objective] = Registry(
     "objective",
     {
@@ -69,5 +153,9 @@ OBJECTIVES: Registry[Objective] = Registry(
         "both": both,
         "assignment": assignment,
         "contrastive": contrastive,
+        "log_scores": log_scores,
+        "scores": scores,
+        "margin": margin,
+        "magnet": magnet,
     },
 )

@@ -1,6 +1,6 @@
 """Data sets by name: ``DATASETS.make(name, root=None)`` builds one, ``DATASET_FACTS[name]`` describes it."""
 
-from core.data import noisy, patched, people, regdb, single
+from core.data import colours, noisy, patched, people, planar, regdb, single
 from core.data.facts import DATASET_FACTS, DatasetFacts
 from core.registry import Registry
 from core.types import MultiViewDataset
@@ -18,6 +18,10 @@ DATASETS: Registry[MultiViewDataset] = Registry(
         "digits": single.digits,
         "mnist": single.mnist,
         "fashion_mnist": single.fashion_mnist,
+        "cifar10": colours.cifar10,
+        "cifar100": colours.cifar100,
+        "two_moons": planar.two_moons,
+        "two_circles": planar.two_circles,
     },
 )
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.data import sources
+from core.data import colours, sources
 from core.data.facts import DATASET_FACTS
 from core.data.regdb import find_folder
 from core.errors import LabError
@@ -29,6 +29,14 @@ def missing_data(dataset: str, root: Path | None = None) -> tuple[str, bool]:
             f"{title} is not in {sources.data_folder(root)}: the training downloads it first, "
             f"{DOWNLOAD_MEGABYTES[source]} MB, {DISK_MEGABYTES} MB on the disk. Without a network it ends and says so; "
             "NoisyDigits, PatchedDigits and Synthetic people need none.",
+            True,
+        )
+    if dataset in colours.ARCHIVES:
+        if colours.are_here(dataset, root):
+            return "", True
+        return (
+            f"{title} is not in {sources.data_folder(root)}: the training downloads it first, "
+            f"{colours.MEGABYTES[dataset]} MB. Without a network it ends and says so.",
             True,
         )
     if DATASET_FACTS[dataset].origin == "brought":

@@ -23,6 +23,8 @@ NOISY_VIEWS = ("original", "noisy partner")
 PATCHED_VIEWS = ("top centre-left patch", "top centre-right patch", "inner upper-left patch")
 PEOPLE_VIEWS = ("visible", "thermal")
 PICTURE_VIEW = ("picture",)
+CIFAR_NAMES = ("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+POINT_VIEW = ("point",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,11 @@ class DatasetFacts:
     class_names: tuple[str, ...]
     view_names: tuple[str, ...]
     view_shapes: tuple[tuple[int, int, int], ...]  # (C, H, W) of each view
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether a sample can be looked at; a point of the plane cannot, and pages made for pictures leave it out."""
+        return self.view_names != POINT_VIEW
 
 
 DATASET_FACTS: dict[str, DatasetFacts] = {
@@ -117,6 +124,50 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
         class_names=tuple(f"person {number}" for number in range(1, 51)),
         view_names=PEOPLE_VIEWS,
         view_shapes=((3, 128, 64),) * 2,
+    ),
+    "two_moons": DatasetFacts(
+        title="Two moons",
+        sentence="A point of one of two interleaved half circles.",
+        source="drawn by scikit-learn's make_moons: noise 0.08, scaled into the unit square",
+        origin="embedded",
+        epsilon=0.1,
+        samples=400,
+        class_names=("upper moon", "lower moon"),
+        view_names=POINT_VIEW,
+        view_shapes=((1, 1, 2),),
+    ),
+    "two_circles": DatasetFacts(
+        title="Two circles",
+        sentence="A point of one of two circles, one inside the other.",
+        source="drawn by scikit-learn's make_circles: noise 0.05, factor 0.4, scaled into the unit square",
+        origin="embedded",
+        epsilon=0.1,
+        samples=400,
+        class_names=("outer circle", "inner circle"),
+        view_names=POINT_VIEW,
+        view_shapes=((1, 1, 2),),
+    ),
+    "cifar10": DatasetFacts(
+        title="CIFAR-10",
+        sentence="A small colour photograph of one of ten things.",
+        source="CIFAR-10 (Krizhevsky, University of Toronto), train and test part together",
+        origin="downloaded",
+        epsilon=8 / 255,
+        samples=60_000,
+        class_names=CIFAR_NAMES,
+        view_names=PICTURE_VIEW,
+        view_shapes=((3, 32, 32),),
+    ),
+    "cifar100": DatasetFacts(
+        title="CIFAR-100",
+        sentence="A small colour photograph of one of a hundred things.",
+        source="CIFAR-100 (Krizhevsky, University of Toronto), train and test part together",
+        origin="downloaded",
+        epsilon=8 / 255,
+        samples=60_000,
+        class_names=tuple(f"class {number}" for number in range(100)),
+        view_names=PICTURE_VIEW,
+        view_shapes=((3, 32, 32),),
     ),
     "digits": DatasetFacts(
         title="Digits",

@@ -126,7 +126,7 @@ def _download(source: Source, folder: Path) -> None:
     except OSError as error:
         raise LabError(f"{source} is not in {folder} and cannot be put there ({error.strerror}): {_ways()}") from error
     try:
-        with _socket_timeout(NETWORK_TIMEOUT):
+        with socket_timeout(NETWORK_TIMEOUT):
             getattr(datasets, source)(arriving, download=True)
         target = folder / source / "raw"
         target.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def _ways() -> str:
 
 
 @contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
+def socket_timeout(seconds: float) -> Iterator[None]:
     """Bound every wait for the network; torchvision sets no bound of its own."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)

@@ -57,6 +57,22 @@ MODEL_NAMES = {
     "alrdc": "ConvAE+",
     "alrdc_mie": "MIE+",
     "alrdc_graph": "Graph+",
+    "nominal": "Nominal classifier",
+    "at": "AT classifier",
+    "free_at": "Free AT classifier",
+    "trades": "TRADES classifier",
+    "qtrades": "QTRADES classifier",
+    "magnet": "Magnet",
+    "clustr": "ClusTR",
+    "clustr_qtrades": "ClusTR + QTRADES",
+    "simclr": "SimCLR",
+    "ncp_acl": "NCP-ACL",
+    "deacl": "DeACL",
+    "acl": "ACL",
+    "dynacl": "DYNACL",
+    "dynacl_plus": "DYNACL++",
+    "advcl": "AdvCL",
+    "rocl": "RoCL",
 }
 LATENT_MODELS = ("conv_ae", "conv_ae_mie", "conv_ae_graph", "alrdc", "alrdc_mie", "alrdc_graph")
 GRADIENT_ATTACKS = ("fgsm", "pgd")  # that ascend a chosen objective

@@ -1,12 +1,15 @@
-"""The clustering models, by name: in the order of AR-DMVC's Table 1, then ALRDC's."""
+"""The models, by name: of AR-DMVC's Table 1 in its order, then ALRDC's, ClusTR's classifiers, NCP-ACL's."""
 
 from core.models.aecoddc import AECoDDC
 from core.models.base import ClusteringModel
+from core.models.classifier import Classifier
 from core.models.comvc import CoMVC
 from core.models.conv_ae import ConvAE
 from core.models.eamc import EAMC
 from core.models.infoddc import InfoDDC
+from core.models.magnet import Magnet
 from core.models.multi_vae import MultiVAE
+from core.models.representation import Representation
 from core.models.sem import SEM
 from core.models.simvc import SiMVC
 from core.registry import Registry
@@ -31,5 +34,21 @@ MODELS: Registry[ClusteringModel] = Registry(
         "alrdc": ConvAE,  # hardened against a perturbation network: see core/defenses
         "alrdc_mie": ConvAE,
         "alrdc_graph": ConvAE,
+        "nominal": Classifier,  # trained with labels: see core/recipes/clustr.py
+        "at": Classifier,  # hardened: see core/defenses/supervised.py
+        "free_at": Classifier,
+        "trades": Classifier,
+        "qtrades": Classifier,
+        "magnet": Magnet,
+        "clustr": Magnet,  # from a warm start
+        "clustr_qtrades": Magnet,
+        "simclr": Representation,  # an encoder without labels, a linear head with: see core/recipes/ncp_acl.py
+        "ncp_acl": Representation,  # hardened: see core/defenses/contrastive.py
+        "deacl": Representation,
+        "acl": Representation,
+        "dynacl": Representation,
+        "dynacl_plus": Representation,
+        "advcl": Representation,
+        "rocl": Representation,
     },
 )

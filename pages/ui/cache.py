@@ -7,10 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from core.figures import defense, gallery, latent, stage, steps, training
+from core.clustr_results import PlaneReport, PlaneSpec
+from core.clustr_tables import RobustLine
+from core.figures import defense, gallery, latent, neighbours, plane, stage, steps, training
 from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView
 from core.lab import Lab
+from core.neighbours.pursuit_records import PursuitReport, PursuitSpec
 from core.processes import Trainings
 from core.records import (
     CheckpointCard,
@@ -86,8 +89,9 @@ def _term_curves(name: str, started: float, epochs: int, finished: bool, _run: R
 
 @st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def cards() -> tuple[CheckpointCard, ...]:
-    """The checkpoints; looked at again every few seconds, as training may add one."""
-    return lab().cards()
+    """The checkpoints of pictures; looked at again every few seconds, as training may add one."""
+    titles = lab().dataset_titles()
+    return tuple(card for card in lab().cards() if card.dataset in titles)
 
 
 @st.cache_resource(max_entries=CLEAN_REPORTS, show_spinner="Clustering clean samples …")
@@ -257,6 +261,28 @@ def trace_buffer(report: TraceReport, map_record: MapRecord, view_names: tuple[s
     )
 
 
+def ask_for_pursuit(spec: PursuitSpec, owner: str) -> JobView:
+    """Queue the pursuit, or join whoever has asked for the same."""
+    the_lab = lab()
+    return jobs().submit(
+        spec.digest,
+        lambda: the_lab.neighbours.pursue(spec),
+        owner=owner,
+        title="Push toward a neighbour",
+        noun="push",
+        progress=lambda report: report.progress,
+    )
+
+
+def pursuit_buffer(report: PursuitReport, view_names: tuple[str, ...], start: int | None) -> bytes:
+    """The steps of a pursuit for the component "steps", packed once for all who look at the same."""
+    trace, rules = report.trace, neighbours.protocol(report)
+    return _packed().get(
+        ("pursuit", report.spec.digest, len(trace.frames), view_names, start),
+        lambda: steps.pack(trace, report.map, view_names=view_names, start=start, rules=rules),
+    )
+
+
 def excerpt(spec: SweepSpec) -> SweepReport | None:
     """What the Gallery shows of a sweep, kept longer than the sweep itself; None until it has run."""
     try:
@@ -303,6 +329,53 @@ def ask_for_theorem(spec: TheoremSpec, owner: str, title: str) -> JobView:
         noun="measurement",
         progress=lambda report: report.progress,
     )
+
+
+@st.cache_data(ttl=5, max_entries=4, show_spinner="Reading the results …")
+def robust_lines(dataset: str) -> tuple[RobustLine, ...]:
+    """ClusTR's rows on a data set; looked up again every few seconds."""
+    return lab().certify.lines(dataset)
+
+
+@st.cache_resource(ttl=60, max_entries=1, show_spinner="Reading the results …")
+def planes() -> dict[PlaneSpec, PlaneReport | None]:
+    """The trainings of Figure 3, as far as they are kept."""
+    return lab().certify.planes()
+
+
+@st.cache_resource(ttl=5, max_entries=BUFFERS, show_spinner=False)
+def kept_plane(spec: PlaneSpec) -> PlaneReport | None:
+    """A training in the plane that was kept, else None."""
+    return lab().certify.kept_plane(spec)
+
+
+def plane_key(spec: PlaneSpec) -> str:
+    """The key of the job that trains it."""
+    return f"plane-{spec.digest}"
+
+
+def ask_for_plane(spec: PlaneSpec, owner: str, title: str) -> JobView:
+    """Queue a training in the plane from its first epoch, kept or not: it is there to be watched."""
+    the_lab = lab()
+    return jobs().submit(
+        plane_key(spec),
+        lambda: the_lab.certify.plane(spec, again=True),
+        owner=owner,
+        title=title,
+        noun="training",
+        progress=lambda report: report.progress,
+    )
+
+
+def plane_buffer(reports: tuple[PlaneReport, ...], point: tuple[float, float], sentence: str) -> bytes:
+    """The bytes of the component "plane", packed once for all who look at the same."""
+    key = " ".join(f"{report.spec.digest}-{len(report.frames)}-{report.finished}" for report in reports)
+    return _plane_buffer(key, point, sentence, reports)
+
+
+@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
+def _plane_buffer(key: str, point: tuple[float, float], sentence: str, _reports: tuple[PlaneReport, ...]) -> bytes:
+    return plane.pack(_reports, point, sentence)
 
 
 @st.cache_resource(max_entries=BUFFERS, show_spinner="Attacking a few samples …")

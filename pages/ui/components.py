@@ -22,6 +22,7 @@ SCRIPTS = {  # the files of each component, in the order in which they are joine
     "strip": ("parts/read", "parts/pixels", "strip/main"),
     "tables": ("parts/read", "tables/main"),
     "pad": ("parts/read", "pad/main"),
+    "plane": (*COMMON, "parts/scrubber", "plane/network", "plane/column", "plane/main"),
     "probe": (*COMMON, *PICTURES, "parts/map", "probe/around", "probe/main"),
 }
 
@@ -51,6 +52,7 @@ _sheet = _component("sheet")
 _tables = _component("tables")
 _pad = _component("pad")
 _probe = _component("probe")
+_plane = _component("plane")
 
 
 def _remember_selection() -> None:
@@ -166,3 +168,21 @@ def drawn(key: str) -> Any:
 def probe(buffer: bytes) -> None:
     """One's own samples on an ε scrubber, or the clusters they may fall into. The buffer is of core.figures.probe."""
     _probe(key="probe", data=buffer)
+
+
+def plane(buffer: bytes, remember: Callable[[], None]) -> None:
+    """Trainings in the plane, and a point to drag. The buffer is :func:`core.figures.plane.pack`'s.
+
+    ``remember`` is called when the point came to rest; :func:`plane_point` says where.
+    """
+    _plane(key="plane", data=buffer, on_point_change=remember)
+
+
+def plane_point() -> tuple[float, float] | None:
+    """Where the point of the plane came to rest, in the unit square."""
+    point = st.session_state["plane"].get("point")
+    if not isinstance(point, list) or len(point) != 2:
+        return None
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in point):
+        return None
+    return float(point[0]), float(point[1])

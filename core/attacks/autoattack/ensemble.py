@@ -11,7 +11,7 @@ from core.attacks.autoattack.square import Square
 from core.attacks.base import Attack, Budget, Findings, Step, TargetMode, choose, query, still
 from core.attacks.gan import GenerativeAttack
 from core.attacks.generators import Generators
-from core.attacks.objectives import OBJECTIVES
+from core.attacks.objectives import OBJECTIVES, OF_CLASSIFIERS
 from core.attacks.pgd import ProjectedGradientDescent
 from core.ensemble_records import FULL_STEPS
 from core.errors import LabError
@@ -120,7 +120,8 @@ class Ensemble(Attack):
             yield from (("apgd_dlr", AutoPGD(steps=steps, objective=towards(rank))) for rank in ranks)
         yield from (("fab", FastAdaptiveBoundary(steps=steps, rank=rank)) for rank in ranks)
         yield "square", Square(queries=QUERIES_A_STEP * steps)
-        for objective in OBJECTIVES if n_views > 1 else [name for name in OBJECTIVES if name != BETWEEN_VIEWS]:
+        left_out = OF_CLASSIFIERS if n_views > 1 else (*OF_CLASSIFIERS, BETWEEN_VIEWS)  # APGD and FAB are on logits
+        for objective in [name for name in OBJECTIVES if name not in left_out]:
             pgd = ProjectedGradientDescent(steps=max(1, round(PGD_SHARE * steps)), objective=objective)
             yield from [(f"pgd_{objective}", pgd)] * self.restarts
         if self.generators is not None:

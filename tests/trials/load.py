@@ -1,4 +1,4 @@
-"""A class on one server: ``python -m trials.load --users 30 --seconds 300`` prints what it was like as JSON.
+"""A class on one server: ``python -m tests.trials.load --users 30 --seconds 300`` prints what it was like as JSON.
 
 Scripted users open pages, change data set, model, attack, ε and seed, run attacks, give them up, leave and come back.
 A control's latency is from sending it to the end of the script's run, measured on the same machine as the server. With
@@ -18,8 +18,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from trials.server import Server
-from trials.visitor import Failed, Visitor
+from tests.trials.server import Server
+from tests.trials.visitor import Failed, Visitor
 
 THINKING = (2.0, 6.0)  # seconds between two actions of a user
 PAGES = ("attack", "defense", "steps", "gallery", "tables", "latent", "guide", "train", "your_data")
@@ -200,7 +200,7 @@ def summary(notes: Notes, cold: float, options: argparse.Namespace, server: Serv
 
 def main() -> None:
     """Start a server, let the users work, stop it, print."""
-    parser = argparse.ArgumentParser(prog="python -m trials.load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.trials.load", description=__doc__)
     parser.add_argument("--users", type=int, default=30, help="scripted users (30)")
     parser.add_argument("--seconds", type=float, default=300, help="that they work (300)")
     parser.add_argument("--runs", type=int, default=0, help="attacks without a pause, then the end")

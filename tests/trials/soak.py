@@ -1,4 +1,4 @@
-"""A thousand attacks in one process: ``python -m trials.soak --runs 1000`` prints its memory along the way as JSON.
+"""A thousand attacks in one process: ``python -m tests.trials.soak --runs 1000`` prints its memory as JSON.
 
 They go through the queue and are kept as a server keeps them, each of another seed, in a folder of its own.
 """
@@ -27,7 +27,7 @@ def memory() -> float:
 
 def main() -> None:
     """Run them one after another and print."""
-    parser = argparse.ArgumentParser(prog="python -m trials.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.trials.soak", description=__doc__)
     parser.add_argument("--runs", type=int, default=1000, help="attacks (1000)")
     parser.add_argument("--samples", type=int, default=64, help="of each (64)")
     parser.add_argument("--target", default="noisy_digits/simvc", help="what is attacked (noisy_digits/simvc)")

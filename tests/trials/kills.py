@@ -1,4 +1,4 @@
-"""Processes that are killed while they write: ``python -m trials.kills --kills 100`` prints what was lost as JSON.
+"""Processes that are killed while they write: ``python -m tests.trials.kills --kills 100`` prints the losses as JSON.
 
 A child publishes checkpoints, results and states of a training one after another and says what it has finished. It is
 killed at a random moment; then everything that it had finished must be there, and nothing must be half. ``--points``
@@ -28,8 +28,8 @@ from core.files import SUFFIX, write_atomically
 from core.records import CheckpointCard
 from core.run_reader import read_run
 from core.store import ResultStore
-from trials.server import PROJECT, Server
-from trials.visitor import Visitor
+from tests.trials.server import PROJECT, Server
+from tests.trials.visitor import Visitor
 
 CARD = PROJECT / "checkpoints" / "digits" / "conv_ae.json"
 SIZE = 20_000  # weights of a checkpoint
@@ -266,7 +266,7 @@ def halves(folder: Path) -> list[str]:
 
 def main() -> None:
     """Run the trials that are asked for; exit code 1 if anything was lost."""
-    parser = argparse.ArgumentParser(prog="python -m trials.kills", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.trials.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=0, help="at random moments")
     parser.add_argument("--points", type=int, default=0, help="at this many steps of a write in turn")
     parser.add_argument("--trainings", type=int, default=0, help="of a real training")

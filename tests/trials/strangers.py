@@ -1,4 +1,4 @@
-"""A stranger with tools at a real server: ``python -m trials.strangers`` prints what was tried and what came back.
+"""A stranger with tools at a real server: ``python -m tests.trials.strangers`` prints what came back.
 
 Paths that lead out of the folder, uploads without permission, pages of other sites, messages that no browser sends. The
 server must refuse or ignore them, keep running, and show no traceback to anybody.
@@ -19,8 +19,8 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from trials.server import Server
-from trials.visitor import Failed, Visitor
+from tests.trials.server import Server
+from tests.trials.visitor import Failed, Visitor
 
 PATHS = (
     *("/../../../../etc/passwd", "/..%2f..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/app.py"),
