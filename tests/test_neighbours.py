@@ -319,7 +319,7 @@ def test_the_ranks_of_a_sample_are_different_neighbours(lab, sample):
 
 
 def test_the_map_has_every_centroid_and_the_words_say_which_way_it_went(lab, sample):
-    report = pursue(lab, sample, epsilon=0.2)[-1]
+    first, *_, report = pursue(lab, sample, epsilon=0.2)
     figure = figures.representation_map(report)
     (centroids,) = [trace for trace in figure.data if str(trace.name).startswith("centroids")]
     assert len(centroids.x) == len(report.centroids) == len(report.cluster_names)
@@ -327,6 +327,7 @@ def test_the_map_has_every_centroid_and_the_words_say_which_way_it_went(lab, sam
     assert report.cluster_names[report.own[0]] in said
     assert report.cluster_names[report.neighbour[0]] in said
     assert "cosine" in said
+    assert figures.crossing(first).endswith(f"toward {first.cluster_names[first.neighbour[0]]}.")
 
 
 def test_an_impossible_pursuit_is_refused_in_a_sentence(lab, sample):

@@ -114,8 +114,8 @@ def crossing(report: PursuitReport, sample: int = 0) -> str:
     names, trace = report.cluster_names, report.trace
     own, neighbour = names[report.own[sample]], names[report.neighbour[sample]]
     label = report.class_names[report.labels[sample]]
-    first = f"Sample {trace.spec.samples[sample]} (label {label}) begins in {own} and is pushed toward {neighbour}. "
-    if not len(report.classes):
+    first = f"Sample {trace.spec.samples[sample]} (label {label}) begins in {own} and is pushed toward {neighbour}."
+    if len(report.classes) < 2:  # no step yet
         return first
     clusters, classes = trace.clusters[:, sample], report.classes[:, sample]
     near = report.likeness[:, sample]
@@ -129,7 +129,7 @@ def crossing(report: PursuitReport, sample: int = 0) -> str:
         ending = names[clusters[-1]]
         aim = "the neighbour it was pushed toward" if clusters[-1] == report.neighbour[sample] else "another than meant"
         where = f"It crosses at {_moment(trace.crossings[sample])} and ends in {ending}, {aim}"
-    return first + where + f"; {_class_change(report, classes)}." + cosines
+    return f"{first} {where}; {_class_change(report, classes)}.{cosines}"
 
 
 def _class_change(report: PursuitReport, classes: np.ndarray) -> str:
