@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from core.checkpoints import weights_path
-from core.kmeans import kmeans
+from core.clustering import kmeans
 from core.lab import Lab
 from core.models import MODELS
 from core.models.heads import CentroidHead
