@@ -46,7 +46,12 @@ def parser() -> argparse.ArgumentParser:
     moved = add("latent", commands.latent, "ALRDC's attack, defense and re-attack beside the paper's, for shipping")
     moved.add_argument("datasets", metavar="DATASET", nargs="*", help="digits, mnist, fashion_mnist (digits)")
     judged = add("certify", commands.certify, "ClusTR's attacks and certificates beside the paper's, for shipping")
-    judged.add_argument("datasets", metavar="DATASET", nargs="*", help="plane, digits, mnist (plane and digits)")
+    judged.add_argument(
+        "datasets",
+        metavar="DATASET",
+        nargs="*",
+        help="plane, digits, mnist, or one model: mnist/clustr (plane and digits)",
+    )
     _table_options(add("tables", commands.tables, "the paper's tables with ours beside them; computes what is missing"))
     add("findings", commands.findings, "what the stored numbers say of the paper, in sentences")
     most = add(
