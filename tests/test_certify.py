@@ -177,7 +177,7 @@ def test_the_curve_of_fading_slopes_has_both_objectives_on_a_logarithmic_axis():
     figure = figures.fading(line)
     assert figure.layout.yaxis.type == "log"
     assert [len(trace.y) for trace in figure.data] == [2, 2]
-    assert "30,000,000 times less" in figures.fading_sentence(line)
+    assert "the scores are 20,000,000 times flatter" in figures.fading_sentence(line)
 
 
 def test_the_certified_curves_have_a_band_and_a_line_for_each_start():

@@ -176,12 +176,10 @@ def fading_sentence(line: RobustLine) -> str:
     if result is None or "scores" not in result.slopes:
         return f"{method(line.model)} has no scores that fade: its logits are attacked as they are."
     scores, logs = result.slopes["scores"], result.slopes["log_scores"]
-    ratio = max(logs) / max(max(scores), 1e-30)
     return (
-        f"{method(line.model)}: on the way to a wrong class the slope of log-scores has a median length of up to "
-        f"{max(logs):.3g}, that of scores of at most {max(scores):.3g}, {ratio:,.0f} times less. At the clean picture "
-        f"it is exactly 0 for {result.still['scores']:.0%} of the samples in the scores, for "
-        f"{result.still['log_scores']:.0%} in the log-scores."
+        f"{method(line.model)}: from the clean picture to where a margin attack ends, the median slope of the scores "
+        f"changes from {scores[0]:.3g} to {scores[-1]:.3g}, that of log-scores from {logs[0]:.3g} to {logs[-1]:.3g}: "
+        f"where it counts, near the wrong class, the scores are {logs[-1] / max(scores[-1], 1e-30):,.0f} times flatter."
     )
 
 

@@ -15,7 +15,7 @@ WITH_LABELS = (
     "**Classifiers, trained with labels.** A sample is of the class whose centre its features lie nearest. Their "
     "distance from the border, divided by how fast features can change, is a radius in which nothing flips the class."
 )
-START = (0.3, 0.6)
+START = (0.3, 0.7)
 PLACES = ("px", "py")  # of the point, in the address
 
 
@@ -206,6 +206,6 @@ def _mechanism(lines: tuple[RobustLine, ...]) -> None:
         alt=f"Length of the slope of scores and of log-scores along the way to a wrong class. {said}",
     )
     st.caption(
-        f"{said} A score is exp(−d/2s²): far from every centre it is nearly 0 whichever way one goes, so that an "
-        "attack on scores sees no way. Its logarithm −d/2s² says the same and has a slope everywhere."
+        f"{said} A score is exp(−d/2s²): away from its centre a score is nearly 0 whichever way one goes on, so "
+        "that an attack on scores loses the way before it arrives. The logarithm −d/2s² is steep to the end."
     )

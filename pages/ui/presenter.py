@@ -17,7 +17,7 @@ from pages.ui import address, defense_view, jobs_bar, links
 SCRIPT = Path(__file__).parents[2] / "assets" / "guide" / "lecture.json"
 LARGER = """<style>
 html { font-size: 19px; }
-.st-key-stage, .st-key-defense, .st-key-trace { zoom: 1.12; }
+.st-key-stage, .st-key-defense, .st-key-trace, .st-key-plane { zoom: 1.12; }
 .st-key-present-say p { font-size: 1.3rem; line-height: 1.35; }
 </style>"""
 _ON, _STEP = "_presenting", "_lecture_step"
