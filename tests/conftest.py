@@ -2,7 +2,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import streamlit as st
 import torch
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
@@ -46,11 +45,9 @@ def lab(monkeypatch):
 
     fake = FakeLab()
     monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
     yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
 
 
 def texts(app: AppTest, kind: str = "markdown") -> str:

@@ -146,8 +146,9 @@ class FakeLab:
     def certify(self) -> "NothingCertified":
         return NothingCertified()
 
-    def latent_datasets(self) -> tuple[str, ...]:
-        return ()
+    @property
+    def latents(self) -> SimpleNamespace:
+        return SimpleNamespace(datasets=tuple)
 
     def training_plan(self, spec: TrainSpec, *, replace_other: bool = False) -> TrainingPlan:
         if spec.samples == 666:

@@ -17,8 +17,8 @@ MAY_IMPORT = {
     "app": "streamlit pages",
     "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
     "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
-    "core.figures core.errors core.jobs core.processes core.studies.plans core.studies.records core.table_records "
-    "core.tables core.training_records core.latent_results core.latent_tables "
+    "core.figures core.errors core.jobs core.processes core.shelf core.studies.plans core.studies.records "
+    "core.table_records core.tables core.training_records core.latent_results core.latent_tables "
     "core.published_alrdc core.clustr_results core.clustr_tables core.neighbours.pursuit_records "
     "core.neighbours.records core.neighbours.tables",
     # Words and files: no tensors
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "core.registry": "core.errors",
     "core.files": "core.errors",
     "core.jobs": "core.errors",
+    "core.shelf": "",
     "core.ensemble_records": "",
     "core.records": "numpy core.ensemble_records core.errors",
     "core.trace_records": "numpy core.errors core.records",
@@ -98,12 +99,13 @@ MAY_IMPORT = {
     "core.frames": "numpy torch core.attacks core.ensemble_records core.errors core.metrics core.models.base "
     "core.records core.types",
     "core.library": "torch core.attacks core.checkpoints core.data core.defenses core.errors core.models core.records "
-    "core.registry core.types",
+    "core.registry core.shelf core.types",
     "core.latent": "torch core.attacks.latent core.errors core.frames core.latent_results core.library "
     "core.models.base core.records core.store core.types",
     "core.certify": "numpy torch core.attacks core.certificates core.clustr_results core.clustr_tables core.errors "
     "core.frames core.library core.losses core.models.base core.models.magnet core.recipes core.store core.trainers "
     "core.training core.types",
+    "core.latent_room": "core.latent core.latent_results core.latent_tables core.library core.records core.store",
     "core.latent_results": "numpy core.errors core.metrics core.records core.store",
     "core.latent_tables": "core.latent_results core.records",
     "core.published_alrdc": "",
@@ -129,7 +131,8 @@ MAY_IMPORT = {
     "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
     "core.attack_making": "core.attacks core.latent core.library core.records",
-    "core.maps": "core.errors core.frames core.library core.projection core.records core.store core.types",
+    "core.maps": "numpy core.errors core.frames core.library core.projection core.records core.shelf core.store "
+    "core.types",
     "core.bench": "torch core",
     # The command line: asks the lab, prints
     "core.doctor": "torch core",

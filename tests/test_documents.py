@@ -24,7 +24,7 @@ from core.runtime import PROJECT
 from core.training_intents import attacker_recipe, model_recipe
 from tests.test_architecture import SOURCES, STANDARD, imports
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "DEPLOYMENT.md", "SECURITY.md")
 CHECKPOINTS = PROJECT / "checkpoints"
 CARDS, PROBLEMS = find_cards(CHECKPOINTS)
 

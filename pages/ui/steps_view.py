@@ -194,7 +194,7 @@ def _before(spec: TraceSpec) -> bytes | None:
 def _status(spec: TraceSpec, job: JobView, *, fits_map: bool) -> None:
     """One line, so that nothing below it jumps; failures take the room they need."""
     if job.state == "failed":
-        st.error(job.error, icon=":material/error:")
+        errors.say(job.error)
         with st.container(horizontal=True):
             again = st.button("Try again", icon=":material/refresh:", key="again", on_click=_submit, args=(spec,))
             again |= st.button("Follow another sample", icon=":material/footprint:", key="another", on_click=_forget)
