@@ -48,7 +48,12 @@ def parser() -> argparse.ArgumentParser:
     moved = add("latent", commands.latent, "ALRDC's attack, defense and re-attack beside the paper's, for shipping")
     moved.add_argument("datasets", metavar="DATASET", nargs="*", help="digits, mnist, fashion_mnist (digits)")
     judged = add("certify", commands.certify, "ClusTR's attacks and certificates beside the paper's, for shipping")
-    judged.add_argument("datasets", metavar="DATASET", nargs="*", help="plane, digits, mnist (plane and digits)")
+    judged.add_argument(
+        "datasets",
+        metavar="DATASET",
+        nargs="*",
+        help="plane, digits, mnist, or one model: mnist/clustr (plane and digits)",
+    )
     pushed = add("neighbours", commands.neighbours, "NCP-ACL's tables beside the paper's, and its claims, for shipping")
     pushed.add_argument("datasets", metavar="DATASET", nargs="*", help="digits, mnist, fashion_mnist (digits)")
     pushed.add_argument("--seeds", type=int, help="measure what is missing of so many seeds first, at most 3")

@@ -1,20 +1,29 @@
-"""Spherical k-means (Hornik et al., 2012) and the silhouette that chooses its number of clusters, on any device.
+"""k-means: scikit-learn's on distances, and on any device the spherical one (Hornik et al., 2012) with its silhouette.
 
-Both see directions only: rows are normalised inside, and a distance is one minus a cosine. NCP-ACL clusters so, as
-contrastive learning compares cosines (section 3.2).
+The spherical one and the silhouette see directions only: rows are normalised inside, and a distance is one minus a
+cosine. NCP-ACL clusters so, as contrastive learning compares cosines (section 3.2).
 """
 
 from collections.abc import Sequence
 
 import torch
+from sklearn.cluster import KMeans
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
 from core.errors import LabError
 
+RESTARTS = 10  # of scikit-learn's
 ITERATIONS = 100  # at most; rarely more than twenty are needed
 NOT_MEASURED = -2.0  # stands where a silhouette would
 LARGEST_SAMPLE = 2000  # rows of which a silhouette is taken: it looks at all pairs
+
+
+def kmeans(rows: Tensor, n_clusters: int, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Centroids (K, D) and, on the CPU, the cluster of each row (N,) of rows (N, D); the best of ten starts."""
+    fitted = KMeans(n_clusters, n_init=RESTARTS, random_state=seed).fit(rows.detach().cpu().numpy())
+    centroids = torch.from_numpy(fitted.cluster_centers_).to(rows)
+    return centroids, torch.from_numpy(fitted.labels_).to(torch.int64)
 
 
 def spherical_kmeans(

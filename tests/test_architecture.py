@@ -65,11 +65,10 @@ MAY_IMPORT = {
     "core.runtime": "torch core.errors",
     "core.data": "numpy torch torchvision sklearn PIL core.errors core.records core.registry core.types",
     "core.losses": "torch sklearn",
-    "core.kmeans": "torch sklearn",
-    "core.clustering": "torch core.errors",
+    "core.clustering": "torch sklearn core.errors",
     "core.lars": "torch",
     "core.quantization": "torch core.errors",
-    "core.models": "torch core.clustering core.errors core.kmeans core.losses core.registry core.training core.types",
+    "core.models": "torch core.clustering core.errors core.losses core.registry core.training core.types",
     "core.attacks": "torch core.ensemble_records core.errors core.losses core.models.base core.records core.registry "
     "core.types",
     "core.defenses": "torch core.attacks.base core.attacks.objectives core.attacks.pgd core.losses core.models.base "

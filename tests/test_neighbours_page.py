@@ -1,7 +1,6 @@
 from threading import Event
 
 import pytest
-import streamlit as st
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
@@ -21,11 +20,9 @@ def real():
 @pytest.fixture
 def app(real, monkeypatch):
     monkeypatch.setattr(cache, "Lab", lambda: real)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
     yield AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).switch_page("pages/neighbours.py")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
 
 
 def settle(app: AppTest) -> AppTest:

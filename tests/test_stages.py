@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from core.checkpoints import weights_path
-from core.kmeans import kmeans
+from core.clustering import kmeans
 from core.lab import Lab
 from core.models import MODELS
 from core.models.heads import CentroidHead
@@ -20,6 +20,7 @@ from core.models.initialise import initialise
 from core.recipes import RECIPES
 from core.recipes.alrdc import MODELS as LATENT_MODELS
 from core.recipes.base import Stage
+from core.recipes.clustr import MAGNETS
 from core.recipes.ncp_acl import MODELS as REPRESENTATIONS
 from core.records import TrainSpec
 from core.store import ResultStore
@@ -748,7 +749,15 @@ def test_fitting_clusters_puts_the_centroids_of_hidden_into_the_weights(name, fe
 
 
 def test_these_models_leave_something_behind():
-    assert set(WITH_TRAINING_PARTS) == {"eamc", "multi_vae", "aecoddc", "sem", *LATENT_MODELS, *REPRESENTATIONS}
+    assert set(WITH_TRAINING_PARTS) == {
+        "eamc",
+        "multi_vae",
+        "aecoddc",
+        "sem",
+        *LATENT_MODELS,
+        *MAGNETS,
+        *REPRESENTATIONS,
+    }
 
 
 @pytest.mark.parametrize("name", WITH_TRAINING_PARTS)

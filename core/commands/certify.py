@@ -19,12 +19,13 @@ PLANE = "plane"  # among the data sets: the two of the plane
 def certify(options: Namespace) -> None:
     """Measure what is not there yet, keep it beside the results that come with the lab, and print all of it."""
     lab = make_lab(options)
-    for dataset in options.datasets or (PLANE, "digits"):
+    for target in options.datasets or (PLANE, "digits"):
+        dataset, _, only = target.partition("/")
         if dataset == PLANE:
             _train_plane(lab, options)
             continue
         for line in lab.certify.lines(dataset):
-            if line.spec is None or line.result is not None:
+            if line.spec is None or line.result is not None or only not in ("", line.model):
                 continue
             with tqdm(total=100, unit="%", desc=line.model, file=sys.stderr, disable=options.quiet, leave=False) as bar:
                 for share, _ in lab.robust(line.spec, ship=True):

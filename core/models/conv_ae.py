@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
+from core.clustering import kmeans
 from core.errors import LabError
-from core.kmeans import kmeans
 from core.losses.latent import (
     category_term,
     discrimination,

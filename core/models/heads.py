@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from core.kmeans import kmeans
+from core.clustering import kmeans
 
 HIDDEN_WIDTH = 100  # Table 4
 SMALLEST_SPREAD = 1e-6

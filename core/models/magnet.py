@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from core.clustering import kmeans
 from core.errors import LabError
-from core.kmeans import kmeans
 from core.losses.magnet import log_scores, magnet_losses, nearest_scores, own_variance, squared_distances
 from core.models.base import Shape
 from core.models.classifier import Classifier, Harden, Logits

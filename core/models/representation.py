@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from core.clustering import NOT_MEASURED, silhouettes, spherical_kmeans
+from core.clustering import NOT_MEASURED, kmeans, silhouettes, spherical_kmeans
 from core.errors import LabError
-from core.kmeans import kmeans
 from core.losses.robust_contrastive import nt_xent
 from core.models.base import CHUNK, ClusteringModel, RepresentationModel, Shape
 from core.models.encoders import Convolutions

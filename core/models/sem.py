@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, normalize
 
-from core.kmeans import kmeans
+from core.clustering import kmeans
 from core.losses.sem import cmi_weight, info_nce, jsd_weight, mmd_weight
 from core.models.base import CHUNK, ClusteringModel, Shape
 from core.models.heads import CentroidHead

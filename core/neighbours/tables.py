@@ -104,10 +104,16 @@ def _proof(rows: Rows) -> tuple[bool, str] | None:
     said = (
         f"at ε = {at[0].epsilon:g}, of samples classified right random ±ε turns {noisy:.1%} and five steps toward the "
         f"neighbour {pushed:.1%}, {pushed / max(noisy, 1e-9):.1f} times as many; the true class's probability falls by "
-        f"{falls[0]:.3f} and by {falls[1]:.3f} ({len(at)} seeds: {min(times):.1f} to {max(times):.1f} times as many). "
+        f"{falls[0]:.3f} and by {falls[1]:.3f} ({_seeds(times)}). "
         f"{fmean(p.to_neighbour for p in at):.0%} of the turned take the neighbouring cluster's class"
     )
     return min(times) >= MANY_TIMES, said
+
+
+def _seeds(times: Sequence[float]) -> str:
+    if len(times) == 1:
+        return "one seed"
+    return f"{len(times)} seeds: {min(times):.1f} to {max(times):.1f} times as many"
 
 
 def _against(rows: Rows, other: str, score: Score) -> tuple[list[float], str] | None:

@@ -15,7 +15,7 @@ WITH_LABELS = (
     "**Classifiers, trained with labels.** A sample is of the class whose centre its features lie nearest. Their "
     "distance from the border, divided by how fast features can change, is a radius in which nothing flips the class."
 )
-START = (0.3, 0.6)
+START = (0.3, 0.7)
 PLACES = ("px", "py")  # of the point, in the address
 
 
