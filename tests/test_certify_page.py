@@ -4,6 +4,7 @@ from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
 from core.clustr_results import PlaneSpec
+from core.jobs import JobQueue
 from core.lab import Lab
 from pages.ui import cache, certify_view, components
 
@@ -139,7 +140,8 @@ PICTURE_PAGES = ("attack", "defense", "steps", "gallery", "tables", "your_data",
 
 
 @pytest.mark.parametrize("page", PICTURE_PAGES)
-def test_pages_made_for_pictures_do_not_offer_points(app, page):
+def test_pages_made_for_pictures_do_not_offer_points(app, page, monkeypatch):
+    monkeypatch.setattr(JobQueue, "_ensure_worker", lambda queue: None)  # some pages begin by themselves: not here
     app.switch_page(f"pages/{page}.py")
     app.query_params["data"] = "two_moons"
     app.run()
