@@ -1,26 +1,45 @@
 # Needs Python 3.11 or newer and nothing else: .venv is made on first use and works with no network afterwards.
 #
 #   make run      start the lab in the browser
+#   make serve    the same for others too: ADDRESS=0.0.0.0 shares it with the network (DEPLOYMENT.md)
 #   make test     run the tests
 #   make check    what must hold before a change goes in: lint, then test
 #   make lint     formatting, ruff's rules, types
 #   make format   put the formatting right
 #   make train RECIPE=noisy_digits/cl_mvc
+#   make audit    look the pinned versions up in the lists of known weaknesses; needs the network
 #   make lock     write the exact versions of everything to requirements.lock again
 
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
 RECIPE ?=
+ADDRESS ?= localhost
+PORT ?= 8501
+TRAINING ?= off
+THREADS = $(shell $(VENV)/bin/python -c "import os; print(max(1, (os.cpu_count() or 2) // 2))")
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test lint check lock format
+.PHONY: help run serve audit train test lint check lock format
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 run: $(VENV)/app.stamp
 	@$(VENV)/bin/python -m streamlit run app.py
+
+# Half of the cores compute attacks, the others draw pages; few memory arenas. Thirty sessions on two cores want that.
+serve: $(VENV)/app.stamp
+	@echo "The lab is at http://$(ADDRESS):$(PORT), trainings from the page: $(TRAINING)."
+	@echo "To share it with everybody on this network: make serve ADDRESS=0.0.0.0."
+	@echo "Trainings from the page: TRAINING=on, better with LAB_TRAINING_PASSWORD. DEPLOYMENT.md has the rest."
+	@LAB_TRAINING=$(TRAINING) MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=$(THREADS) \
+		$(VENV)/bin/python -m streamlit run app.py --server.address=$(ADDRESS) --server.port=$(PORT)
+
+audit: | $(VENV)/bin/python
+	@test -x $(VENV)/audit/bin/pip-audit || { $(VENV)/bin/python -m venv $(VENV)/audit \
+		&& $(VENV)/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit; }
+	@$(VENV)/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 train: $(VENV)/app.stamp
 	@$(VENV)/bin/python -m core train $(RECIPE)

@@ -1,15 +1,17 @@
 """``python -m core``: the lab from the command line."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from core import commands
-from core.errors import LabError
+from core.errors import LabError, shortened
 from core.recipes.base import PROTOCOLS
 from core.studies.plans import SCALES
 
-BAD_INPUT = 2
+BAD_INPUT, BROKEN_PIPE = 2, 141
+MOST_WORKERS, MOST_MINUTES = 64, 60 * 24 * 365
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,6 +54,11 @@ def parser() -> argparse.ArgumentParser:
         nargs="*",
         help="plane, digits, mnist, or one model: mnist/clustr (plane and digits)",
     )
+    pushed = add("neighbours", commands.neighbours, "NCP-ACL's tables beside the paper's, and its claims, for shipping")
+    pushed.add_argument("datasets", metavar="DATASET", nargs="*", help="digits, mnist, fashion_mnist (digits)")
+    pushed.add_argument("--seeds", type=int, help="measure what is missing of so many seeds first, at most 3")
+    pushed.add_argument("--markdown", action="store_true", help="the measured rows alone, as a Markdown table")
+    pushed.add_argument("--row", dest="rows", action="append", help="with --seeds: only this row; may be repeated")
     _table_options(add("tables", commands.tables, "the paper's tables with ours beside them; computes what is missing"))
     add("findings", commands.findings, "what the stored numbers say of the paper, in sentences")
     most = add(
@@ -152,13 +159,30 @@ def _views(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
 
 
+def _check_amounts(options: argparse.Namespace) -> None:
+    """Raise :class:`LabError` for numbers that no command can take."""
+    minutes, workers = getattr(options, "budget_minutes", None), getattr(options, "workers", 1)
+    if minutes is not None and not 0 <= minutes <= MOST_MINUTES:
+        raise LabError(f"--budget-minutes takes from 0 to {MOST_MINUTES:,}, got {minutes:g}.")
+    if not 1 <= workers <= MOST_WORKERS:
+        raise LabError(f"--workers takes from 1 to {MOST_WORKERS}, got {shortened(workers)}.")
+
+
 def main() -> None:
     """Run a command. Exit code 2 and one sentence for bad input."""
     options = parser().parse_args()
     try:
+        _check_amounts(options)
         options.run(options)
+        sys.stdout.flush()
     except LabError as error:
         print(error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except BrokenPipeError:  # whoever read along, as head does, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        print(f"Cannot use {error.filename or 'a file'}: {(error.strerror or str(error)).lower()}.", file=sys.stderr)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         print(

@@ -3,10 +3,15 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import LabError
+
+SUFFIX = ".tmp"  # of what is being written
+LEFT_BEHIND = 60.0  # seconds without a further byte after which nobody is writing any more
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -17,36 +22,66 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_together(contents: Mapping[Path, bytes]) -> None:
     """Write several files that belong together: all of them beside their places first, then rename one by one.
 
-    If the disk refuses, what was there is put back and :class:`LabError` is raised.
+    If the disk refuses, what was there is put back and :class:`LabError` is raised. Who is killed between two renames
+    leaves what was there at :func:`before`.
     """
     written: dict[Path, Path] = {}
-    before: dict[Path, Path] = {}
+    kept: list[Path] = []
     renamed: list[Path] = []
     place = next(iter(contents))
     try:
         for place, content in contents.items():
             written[place] = _write_beside(place, content)
+        for place in contents if len(contents) > 1 else ():
+            if _keep(place):
+                kept.append(place)
         for place, temporary in written.items():
-            if place.exists():
-                before[place] = Path(shutil.copyfile(place, temporary.with_suffix(".old.tmp")))
             temporary.replace(place)
             renamed.append(place)
     except OSError as error:
         for done in renamed:
-            if done in before:
-                before[done].replace(done)
-            else:
-                done.unlink()
+            with suppress(OSError):  # what cannot be put back is still at before()
+                if done in kept:
+                    before(done).replace(done)
+                else:
+                    done.unlink()
         raise _refused(place, error) from error
     finally:
-        for leftover in (*written.values(), *before.values()):
-            leftover.unlink(missing_ok=True)
+        for leftover in (*written.values(), *map(before, kept)):
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
+
+
+def before(path: Path) -> Path:
+    """Where the content of ``path`` is kept while it and others are replaced together."""
+    return path.with_name(f".{path.name}.before")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what somebody who was killed had begun to write in ``folder``."""
+    limit = time.time() - LEFT_BEHIND
+    for path in folder.glob(f".*{SUFFIX}"):
+        with suppress(OSError):
+            if path.stat().st_mtime < limit:
+                path.unlink()
+
+
+def _keep(place: Path) -> bool:
+    """Put the file at ``place``, if there is one, at :func:`before` too."""
+    before(place).unlink(missing_ok=True)
+    if not place.exists():
+        return False
+    try:
+        os.link(place, before(place))
+    except OSError:  # a file system without links
+        shutil.copyfile(place, before(place))
+    return True
 
 
 def _write_beside(path: Path, content: bytes) -> Path:
     """The content in a temporary file in the folder of ``path``, safely on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=SUFFIX)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -12,7 +12,7 @@ from core.ensemble_records import EnsembleOutcome
 from core.errors import LabError
 from core.metrics import attack_scores, match, score
 from core.models.base import ClusteringModel
-from core.records import AttackScores, Frame, Scores, Subject, SweepReport
+from core.records import AttackScores, CheckpointCard, Frame, Scores, Subject, SweepReport
 from core.types import Encoding, MultiViewDataset, Views, chunks
 
 CHUNK = 128  # samples a forward pass; in training mode, the released code's batch of 100
@@ -43,6 +43,21 @@ def encode(model: ClusteringModel, views: Views, mode: TargetMode = "eval") -> E
         torch.cat([part.probs for part in parts]),
         torch.cat([part.logits for part in parts]),
     )
+
+
+def first_look(
+    model: ClusteringModel, samples: MultiViewDataset, card: CheckpointCard, mode: TargetMode, controls: Sequence[str]
+) -> tuple[Subject, Frame]:
+    """Clean samples as a model sees them, before any attack: the same for every one."""
+    encoding = encode(model, samples.views, mode)
+    subject = make_subject(samples, encoding, card.n_clusters, card.sha256)
+    clean = make_frame(subject, None, samples.views, encoding, epsilon=0.0)
+    return subject, replace(clean, controls=dict.fromkeys(controls, clean.scores))
+
+
+def look_bytes(look: tuple[Subject, Frame]) -> int:
+    """Memory of the pictures and hidden representations of a first look."""
+    return sum(array.nbytes for array in (*look[1].views, look[1].hidden))
 
 
 def attack_in_chunks(

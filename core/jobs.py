@@ -5,10 +5,12 @@ and may be read at any moment. Cancelling closes the iterator between two of its
 """
 
 import logging
+import os
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,9 +19,12 @@ from core.errors import LabError
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 KEEP = 12  # ended jobs of each kind of work whose results stay readable
-KEEP_BYTES = 3 << 29  # 1.5 GiB, the most that their results may weigh together
+KEEP_BYTES = 5 << 27  # 640 MiB, the most that their results may weigh together
+MOST_WAITING, MOST_OF_ONE = 200, 40  # jobs in line, of all owners and of one
+REMEMBERED = 8  # ended jobs of a kind whose times tell how long the next one takes
 ABSENCE = 150.0  # seconds without a sign of its owner after which a job is given up; a hidden tab gives one a minute
 MESSAGE_LENGTH = 200
+NICENESS = 5  # of the worker: who looks at a stored result waits little for who computes
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +39,7 @@ class JobView:
     position: int  # how many jobs are before it: 0 while it runs
     progress: float  # share of the work that is done, 0 to 1
     seconds: float  # since it started
-    seconds_left: float | None  # estimate from the progress so far
+    seconds_left: float | None  # until it is done, from its progress; while it waits, until it begins, from others
     latest: Any  # the newest result, None before the first
     error: str  # a sentence, empty unless it failed
 
@@ -54,6 +59,7 @@ class _Job:
     weigh: Callable[[Any], int]
     owners: set[str]
     later: bool = False
+    turn: int = 0  # how many jobs of its first owner waited before it
     state: State = "waiting"
     progress: float = 0.0
     latest: Any = None
@@ -68,7 +74,7 @@ class _Job:
 
 
 class JobQueue:
-    """Runs one job at a time on a daemon thread of its own, in order of submission, work for later last.
+    """Runs one job at a time on a daemon thread of its own, the owners in turn, work for later last.
 
     Safe to share by all sessions. A job stops when every owner has given it up, or has not been seen for ``absence``
     seconds: whoever closes the browser frees the place.
@@ -78,6 +84,7 @@ class JobQueue:
         self._keep, self._keep_bytes, self._absence = keep, keep_bytes, absence
         self._seen: dict[str, float] = {}  # when each owner gave its last sign
         self._jobs: OrderedDict[str, _Job] = OrderedDict()  # oldest use first
+        self._times: dict[str, deque[float]] = {}  # seconds of the last jobs that were done, by noun
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
         self._changed = threading.Condition()
@@ -99,19 +106,21 @@ class JobQueue:
 
         ``progress`` reads the share of the work that is done off a result, ``weigh`` its bytes; ``noun`` names the work
         in a failure. Work for ``later`` gives way to work that somebody waits for, until it is submitted without it.
+        Raises :class:`LabError` where the line is full.
         """
         with self._changed:
             job = self._jobs.get(key)
             if job is None or job.state in ("failed", "cancelled"):
+                self._check_room(owner)
                 job = _Job(key, title, noun, start, progress, weigh, owners=set(), later=later)
                 self._jobs[key] = job
-                self._line_up(job)
+                self._line_up(job, owner)
                 self._ensure_worker()
                 self._changed.notify_all()
             elif job.later and not later and job in self._waiting:
                 self._waiting.remove(job)
                 job.later = False
-                self._line_up(job)
+                self._line_up(job, owner)
             job.owners.add(owner)
             self._seen[owner] = time.monotonic()
             return self._view(job)
@@ -172,9 +181,22 @@ class JobQueue:
             if not job.owners and not job.stop.is_set():
                 self._give_up(job)
 
-    def _line_up(self, job: _Job) -> None:
-        urgent = sum(not other.later for other in self._waiting)
-        self._waiting.insert(len(self._waiting) if job.later else urgent, job)
+    def _check_room(self, owner: str) -> None:
+        self._leave_absent()
+        if sum(owner in job.owners for job in self._waiting) >= MOST_OF_ONE:
+            raise LabError(
+                f"{MOST_OF_ONE} of your jobs wait already: cancel some, or start this one when they are through."
+            )
+        if len(self._waiting) >= MOST_WAITING:
+            raise LabError(f"{MOST_WAITING} jobs wait already: start this one when some of them are through.")
+
+    def _line_up(self, job: _Job, owner: str) -> None:
+        """Put a job behind those of equal urgency, and behind no more jobs of any other owner than of its own."""
+        own = [other.turn for other in self._waiting if other.later == job.later and owner in other.owners]
+        job.turn = max(own, default=-1) + 1
+        place = (job.later, job.turn)
+        behind = [i for i, other in enumerate(self._waiting) if (other.later, other.turn) > place]
+        self._waiting.insert(behind[0] if behind else len(self._waiting), job)
 
     def _ensure_worker(self) -> None:
         if self._worker is None or not self._worker.is_alive():
@@ -182,6 +204,7 @@ class JobQueue:
             self._worker.start()
 
     def _work(self) -> None:
+        _give_way()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._waiting))
@@ -225,6 +248,8 @@ class JobQueue:
 
     def _end(self, job: _Job, state: State) -> None:
         job.state, job.ended = state, time.monotonic()
+        if state == "done":
+            self._times.setdefault(job.noun, deque(maxlen=REMEMBERED)).append(job.ended - job.started)
         ended = [other for other in self._jobs.values() if other.state not in ("waiting", "running")]
         alike = [other for other in ended if other.noun == job.noun]
         for other in alike[: max(0, len(alike) - self._keep)]:
@@ -239,7 +264,6 @@ class JobQueue:
     def _view(self, job: _Job) -> JobView:
         seconds = (job.ended or time.monotonic()) - job.started if job.started else 0.0
         share = job.progress
-        left = seconds / share * (1 - share) if share > 0 and job.state == "running" else None
         return JobView(
             key=job.key,
             title=job.title,
@@ -247,15 +271,44 @@ class JobQueue:
             position=self._position(job),
             progress=share,
             seconds=seconds,
-            seconds_left=left,
+            seconds_left=self._seconds_before(job) if job in self._waiting else _seconds_left(job),
             latest=job.latest,
             error=job.error,
         )
+
+    def _seconds_before(self, job: _Job) -> float | None:
+        """How long the jobs before a waiting one will take, None where too little is known."""
+        before: list[float | None] = [] if self._running is None else [_seconds_left(self._running)]
+        if before == [None] and self._running is not None:
+            before = [self._usual_seconds(self._running)]
+        for other in self._waiting:
+            if other is job:
+                break
+            before.append(self._usual_seconds(other))
+        known = [seconds for seconds in before if seconds is not None]
+        return sum(known) if len(known) == len(before) else None
+
+    def _usual_seconds(self, job: _Job) -> float | None:
+        times = self._times.get(job.noun)
+        return sum(times) / len(times) if times else None
 
     def _position(self, job: _Job) -> int:
         if job not in self._waiting:
             return 0
         return self._waiting.index(job) + (self._running is not None)
+
+
+def _give_way() -> None:
+    """Let the threads that draw pages go before this one, where the system knows of such wishes (Linux)."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def _seconds_left(job: _Job) -> float | None:
+    """How long a running job still takes, as fast as it was so far; None before its first progress."""
+    if job.state != "running" or job.progress <= 0:
+        return None
+    return (time.monotonic() - job.started) / job.progress * (1 - job.progress)
 
 
 def _first_line(error: Exception) -> str:

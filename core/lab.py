@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import confusions, latent, latent_results, lessons, sweep_scores, theorem, traces
+from core import confusions, latent, lessons, sweep_scores, theorem, traces
 from core.attack_making import make_attack, norm, target_mode, weights_behind
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Budget
@@ -28,17 +28,18 @@ from core.frames import (
     clean_scores,
     draw_order,
     encode,
+    first_look,
+    look_bytes,
     make_frame,
-    make_subject,
     scores_under,
     watched,
 )
-from core.latent_results import LatentResult
-from core.latent_tables import LatentSources, Line
+from core.latent_room import Latents
 from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
 from core.models.base import ClusteringModel
+from core.neighbours.room import Neighbours
 from core.own_records import ProbeReport, Reference
 from core.probe import make_reference, probe
 from core.recipes import models_of
@@ -63,6 +64,7 @@ from core.records import (
     TrainSpec,
 )
 from core.runtime import checkpoint_folder, find_device, run_folder
+from core.shelf import Shelf
 from core.store import ResultStore
 from core.studies.room import Studies
 from core.table_records import ResultTable
@@ -72,6 +74,7 @@ from core.training_plans import plan_training
 from core.training_records import TrainingPlan
 from core.types import MultiViewDataset
 
+MOST_REFERENCES, MOST_LOOKS = 2**27, 2**27  # bytes of clean samples with what models say of them, kept once used
 CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
 
 
@@ -95,7 +98,8 @@ class Lab:
         self._runs = run_folder(runs)
         self._store = store or ResultStore()
         self._maps = Maps(self.library, self._store)
-        self._references: dict[str, Reference] = {}
+        self._looks: Shelf[tuple[Subject, Frame]] = Shelf(MOST_LOOKS, look_bytes)
+        self._references: Shelf[Reference] = Shelf(MOST_REFERENCES, lambda reference: reference.nbytes)
 
     @property
     def device(self) -> str:
@@ -136,24 +140,6 @@ class Lab:
         """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""
         return self.library.attacker(self.library.card(dataset, model))
 
-    def latent_attacker(self, dataset: str, model: str, attack: str = "latent") -> CheckpointCard | None:
-        """The card of the networks behind an attack of core.latent.ATTACKS on a checkpoint, None without them."""
-        return latent.attacker(self.library, self.library.card(dataset, model), attack)
-
-    def latent_result(self, spec: SweepSpec, *, ship: bool = False) -> LatentResult:
-        """The numbers of a latent attack at its attacker's own γ: at once where they are kept, else measured."""
-        card = self.library.card(spec.attack.dataset, spec.attack.model)
-        return latent.result(self.library, self._store, card, spec, lambda: [*self.sweep(spec)][-1], ship=ship)
-
-    def latent_datasets(self) -> tuple[str, ...]:
-        """The data sets on which a model's latent can be attacked."""
-        return tuple(dict.fromkeys(card.dataset for card in self.cards("latent")))
-
-    def latent_lines(self, dataset: str) -> tuple[Line, ...]:
-        """The rows of ALRDC's tables on a data set, from cards and kept results. Runs nothing."""
-        stored = partial(latent_results.load, self._store)
-        return LatentSources(models=self.cards(), attackers=self.cards("latent"), stored=stored).lines(dataset)
-
     def evaluate(self, dataset: str, model: str) -> dict[str, Scores]:
         """The clean scores of a checkpoint on all of the training part ("train") and the held-out part ("held_out")."""
         network = self.library.model(self.library.card(dataset, model))
@@ -172,6 +158,11 @@ class Lab:
         return train_checkpoint(self.library, self._runs, spec, overwrite=overwrite, capture=capture)
 
     @property
+    def latents(self) -> Latents:
+        """ALRDC: attacks on the latent of a clustering network, and their tables."""
+        return Latents(self.library, self._store, self.sweep)
+
+    @property
     def certify(self) -> Certifying:
         """ClusTR: its rows, and the small networks of the plane with their certificates."""
         return Certifying(self.library, self._store)
@@ -185,6 +176,11 @@ class Lab:
     def studies(self) -> Studies:
         """Trials of varied trainings, and attackers on other models: what the tables need beyond checkpoints."""
         return Studies(self.library, self._runs, self._store)
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """NCP-ACL's rows, and samples pushed from one cluster of a representation to another."""
+        return Neighbours(self.library, self._store)
 
     @property
     def runs_folder(self) -> Path:
@@ -214,10 +210,9 @@ class Lab:
             model = deepcopy(model)  # the shared one stays in evaluation mode for everyone else
         samples = self._samples(attack_spec)
         Budget(epsilon=0, views=attack_spec.views).covers(len(samples.views))
-        encoding = encode(model, samples.views, mode)
-        subject = make_subject(samples, encoding, card.n_clusters, card.sha256)
-        clean = make_frame(subject, None, samples.views, encoding, epsilon=0.0)
-        clean = replace(clean, controls=dict.fromkeys(CONTROLS, clean.scores))
+        look = partial(first_look, model, samples, card, mode, CONTROLS)
+        key = (card.dataset, card.sha256, attack_spec.samples, attack_spec.seed)
+        subject, clean = look() if mode == "train" else self._looks.get(key, look)
         report = SweepReport(spec=spec, subject=subject, frames=(clean,))
         yield report
         for i, epsilon in enumerate(spec.epsilons[1:]):
@@ -242,10 +237,17 @@ class Lab:
     def keep(self, report: SweepReport, *, ship: bool = False) -> None:
         """Keep a finished sweep's numbers for :meth:`scores`, in the user's cache or beside those that ship.
 
-        A full disk only matters to what ships. Raises :class:`LabError` for a sweep that is not finished.
+        A full disk, or a checkpoint that is gone, only matters to what ships. Raises :class:`LabError` for a sweep
+        that is not finished.
         """
-        card = self.library.card(report.spec.attack.dataset, report.spec.attack.model)
-        scores = sweep_scores.scores_of(report, weights_behind(self.library, report.spec.attack, card))
+        attack = report.spec.attack
+        try:
+            card = self.library.card(attack.dataset, attack.model)
+            scores = sweep_scores.scores_of(report, weights_behind(self.library, attack, card))
+        except LabError:
+            if ship or not report.finished:
+                raise
+            return  # the checkpoint was removed while it was attacked
         if card.sha256 == report.subject.card_digest:  # else it was trained again meanwhile
             with nullcontext() if ship else suppress(LabError):
                 sweep_scores.save(self._store, scores, shipped=ship)
@@ -340,12 +342,13 @@ class Lab:
     def reference(self, dataset: str, model: str) -> Reference:
         """The clean held-out samples that one's own are compared with, as a checkpoint clusters them; kept."""
         card = self.library.card(dataset, model)
-        if card.sha256 not in self._references:
+
+        def make() -> Reference:
             held_out = self.library.parts(dataset)[1]
             samples = held_out.take(torch.arange(min(MAP_SAMPLES, len(held_out)), device=held_out.labels.device))
-            encoding = self._maps.encoding(card)
-            self._references[card.sha256] = make_reference(samples, encoding, card.n_clusters, len(held_out))
-        return self._references[card.sha256]
+            return make_reference(samples, self._maps.encoding(card), card.n_clusters, len(held_out))
+
+        return self._references.get(card.sha256, make)
 
     def probe(self, spec: SweepSpec, views: tuple[Floats, ...]) -> Iterator[ProbeReport]:
         """One's own samples, V x (N, C, H, W) in [0, 1], under one attack along ε; N is the spec's ``samples``."""

@@ -1,24 +1,29 @@
 """What the lab has: data sets, checkpoints and networks by name, loaded once and shared read-only."""
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
 
 import torch
 
 from core.attacks.generators import Generators, make_generators
 from core.attacks.latent import PerturbationNetworks
-from core.checkpoints import find_cards, load_card, load_into
+from core.checkpoints import REMEDY, find_cards, is_name, load_card, load_into, load_weights, reference
 from core.data import DATASET_FACTS, DATASETS
 from core.data.at_hand import missing_data
 from core.defenses import DEFENSES
-from core.errors import LabError
+from core.errors import LabError, shortened
 from core.models import MODELS
 from core.models.base import ClusteringModel, LatentModel
 from core.records import CheckpointCard
 from core.registry import unknown
+from core.shelf import Shelf
 from core.types import MultiViewDataset
 
 UNDEFENDED = "cl_mvc"  # the network that the defenses train
+MOST_DATA, MOST_WEIGHTS = 2**30, 2**29  # bytes of data sets and of networks that are kept once they were used
+Parts = tuple[MultiViewDataset, MultiViewDataset]
+Make = Callable[[torch.device], torch.nn.Module]  # builds a network with any weights, on a device
 
 
 class Library:
@@ -28,9 +33,8 @@ class Library:
         self.checkpoints = checkpoints
         self.device = device
         self._data_root = data
-        self._lock = Lock()
-        self._parts: dict[str, tuple[MultiViewDataset, MultiViewDataset]] = {}
-        self._networks: dict[str, torch.nn.Module] = {}
+        self._parts: Shelf[Parts] = Shelf(MOST_DATA, _data_bytes)
+        self._networks: Shelf[torch.nn.Module] = Shelf(MOST_WEIGHTS, _weight_bytes)
 
     def cards(self, kind: str) -> tuple[CheckpointCard, ...]:
         """Every readable checkpoint of a kind of its card, in the order of data sets and models."""
@@ -47,7 +51,7 @@ class Library:
         names = {card.name: card for card in self.cards("model") if card.dataset == dataset}
         if name in names:
             return names[name]
-        if (self.checkpoints / dataset / f"{name}.json").is_file():
+        if is_name(name) and (self.checkpoints / dataset / f"{name}.json").is_file():
             load_card(self.checkpoints, dataset, name)  # raises the reason, unless it is an attacker
         hint = f" Make one with python -m core train {dataset}/{_usual(dataset)}." if not names else ""
         raise LabError(unknown(f"checkpoint of {dataset}", name, names) + hint)
@@ -69,13 +73,14 @@ class Library:
         names = {other.name: other for other in self.cards("model") if other.dataset == card.dataset}
         return names.get(UNDEFENDED) if card.model in DEFENSES else None
 
-    def parts(self, dataset: str) -> tuple[MultiViewDataset, MultiViewDataset]:
+    def parts(self, dataset: str) -> Parts:
         """The training part and the held-out part of a data set, on the device."""
-        with self._lock:
-            if dataset not in self._parts:
-                train, held_out = DATASETS.make(dataset, root=self._data_root).split()
-                self._parts[dataset] = (train.to(self.device), held_out.to(self.device))
-            return self._parts[dataset]
+
+        def make() -> Parts:
+            train, held_out = DATASETS.make(dataset, root=self._data_root).split()
+            return train.to(self.device), held_out.to(self.device)
+
+        return self._parts.get(dataset, make)
 
     def missing_data(self, dataset: str) -> tuple[str, bool]:
         """What of a data set's files is not here, empty if all is, and whether it can be downloaded."""
@@ -83,11 +88,7 @@ class Library:
 
     def model(self, card: CheckpointCard) -> ClusteringModel:
         """The model of a card, in evaluation mode and without gradients: read-only for everyone."""
-        with self._lock:
-            network = self._networks.get(card.sha256)
-            if network is None:
-                network = _make_model(card)
-                self._keep(network, card)
+        network = self._network(card, lambda device: _make_model(card))
         assert isinstance(network, ClusteringModel)
         return network
 
@@ -100,12 +101,10 @@ class Library:
                 f"No attacker was trained against the weights of {name}. "
                 f"Make one with python -m core train {name}.gan, or choose pgd."
             )
-        with self._lock:
-            network = self._networks.get(card.sha256)
-            if network is None:
-                unused = torch.Generator()  # its draws are replaced by the weights
-                network = make_generators(card.view_shapes, weight_std=0.0, generator=unused, device=self.device)
-                self._keep(network, card)
+        unused = torch.Generator()  # its draws are replaced by the weights
+        network = self._network(
+            card, lambda device: make_generators(card.view_shapes, weight_std=0.0, generator=unused, device=device)
+        )
         assert isinstance(network, Generators)
         return network
 
@@ -118,13 +117,12 @@ class Library:
 
     def networks(self, card: CheckpointCard) -> PerturbationNetworks:
         """The perturbation networks of a latent attacker's card."""
-        with self._lock:
-            network = self._networks.get(card.sha256)
-            if network is None:
-                target = self._target(card)
-                latent = int(target.recipe["model_options"]["latent"])
-                network = PerturbationNetworks(card.view_shapes, latent, card.recipe["gammas"])
-                self._keep(network, card)
+
+        def make(device: torch.device) -> PerturbationNetworks:
+            latent = self._target(card).recipe["model_options"]["latent"]
+            return PerturbationNetworks(card.view_shapes, latent, card.recipe["gammas"])
+
+        network = self._network(card, make)
         assert isinstance(network, PerturbationNetworks)
         return network
 
@@ -139,9 +137,36 @@ class Library:
         name = f"{attacker.dataset}/{attacker.name}"
         raise LabError(f"The weights that {name} attacks are gone. Make it anew: python -m core train {name}.")
 
-    def _keep(self, network: torch.nn.Module, card: CheckpointCard) -> None:
-        load_into(network, self.checkpoints, card)
-        self._networks[card.sha256] = network.to(self.device).eval().requires_grad_(False)
+    def _network(self, card: CheckpointCard, make: Make) -> torch.nn.Module:
+        """The network of a card, which ``make`` builds; kept once it has the card's weights."""
+
+        def load() -> torch.nn.Module:
+            self._check_fits(card, make)
+            network = make(torch.device("cpu"))
+            load_into(network, self.checkpoints, card)
+            return network.to(self.device).eval().requires_grad_(False)
+
+        return self._networks.get((card.kind, card.sha256), load)
+
+    def _check_fits(self, card: CheckpointCard, make: Make) -> None:
+        """Build the network without memory first: a card may describe one that the machine could not hold."""
+        weights = load_weights(self.checkpoints, card)
+        name = f"{card.dataset}/{card.name}"
+        try:
+            with (meta := torch.device("meta")), warnings.catch_warnings(action="ignore"):
+                shapes = {key: tensor.shape for key, tensor in make(meta).state_dict().items()}
+        except LabError as error:
+            raise LabError(
+                f"The card of {name} describes no network that can be made: {shortened(error, 160)}"
+            ) from error
+        except Exception as error:  # whatever torch, or a model, says to options of a stranger
+            raise LabError(
+                f"The card of {name} describes a network that cannot be made: its options are wrong."
+            ) from error
+        if shapes != {key: tensor.shape for key, tensor in weights.items()}:
+            raise LabError(
+                f"The weights of {name} do not fit the network its card describes. {REMEDY} {reference(card)}."
+            )
 
 
 def _usual(dataset: str) -> str:
@@ -161,11 +186,16 @@ def _place(card: CheckpointCard) -> tuple[int, int, str]:
 
 def _make_model(card: CheckpointCard) -> ClusteringModel:
     """The network a card describes, with any weights."""
-    try:
-        model = MODELS.make(
-            card.model, view_shapes=card.view_shapes, n_clusters=card.n_clusters, **card.recipe["model_options"]
-        )
-    except TypeError as error:
-        raise LabError(f"The card of {card.dataset}/{card.name} describes a model with unknown options.") from error
+    model = MODELS.make(
+        card.model, view_shapes=card.view_shapes, n_clusters=card.n_clusters, **card.recipe["model_options"]
+    )
     model.leave_training_behind()
     return model
+
+
+def _data_bytes(parts: Parts) -> int:
+    return sum(view.nbytes for part in parts for view in part.views)
+
+
+def _weight_bytes(network: torch.nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in network.state_dict().values())

@@ -74,13 +74,13 @@ def hold(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise LabError(f"Cannot write in {folder}: {(error.strerror or str(error)).lower()}.") from error
     with file:
-        file.truncate(0)
-        file.write(json.dumps(asdict(process(os.getpid()))).encode())
-        file.flush()
+        with suppress(OSError):  # on a full disk the lock holds, only its words are missing
+            _say(file, json.dumps(asdict(process(os.getpid()))).encode())
         try:
             yield
         finally:
-            file.truncate(0)
+            with suppress(OSError):
+                _say(file, b"")
             with suppress(OSError):
                 _unlock(file)
 
@@ -98,6 +98,12 @@ def holder(folder: Path) -> Process | None:
     except OSError:  # no such file, or no locks here
         pass
     return None
+
+
+def _say(file: BinaryIO, words: bytes) -> None:
+    """Put words into the file, past no buffer that would be written when it is closed."""
+    os.ftruncate(file.fileno(), 0)
+    os.write(file.fileno(), words)
 
 
 def _locked(path: Path) -> BinaryIO:

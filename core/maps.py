@@ -2,16 +2,22 @@
 
 from contextlib import nullcontext, suppress
 
+import numpy as np
+
 from core.errors import LabError
 from core.frames import encode
 from core.library import Library
 from core.projection import Projection, fit_pca, fit_umap, umap_projection
 from core.records import CheckpointCard, Floats, Integers, digest
+from core.shelf import Shelf
 from core.store import ResultStore
 from core.types import Encoding
 
 MAP_SAMPLES = 2000  # clean held-out samples that span a map
+MOST_MAPS = 2**27  # bytes of maps that are kept once they were used
 UMAP_VERSION = 1  # part of a stored map's digest: raise it when the projection changes
+
+Fitted = tuple[Projection, Floats, Integers]
 
 
 class Maps:
@@ -20,22 +26,23 @@ class Maps:
     def __init__(self, library: Library, store: ResultStore) -> None:
         self._library = library
         self._store = store
-        self._fitted: dict[tuple[str, str], tuple[Projection, Floats, Integers]] = {}
+        self._fitted: Shelf[Fitted] = Shelf(MOST_MAPS, _weigh)
 
     def encoding(self, card: CheckpointCard) -> Encoding:
         """The clean held-out samples that span a checkpoint's maps, in their fixed order."""
         held_out = self._library.parts(card.dataset)[1]
         return encode(self._library.model(card), tuple(view[:MAP_SAMPLES] for view in held_out.views))
 
-    def fitted(self, card: CheckpointCard, method: str) -> tuple[Projection, Floats, Integers]:
+    def fitted(self, card: CheckpointCard, method: str) -> Fitted:
         """A checkpoint's map with its reference samples: where they lie (M, 2) and their clusters (M,)."""
-        key = (card.sha256, method)
-        if key not in self._fitted:
+
+        def fit() -> Fitted:
             encoding = self.encoding(card)
             hidden = encoding.hidden.cpu().numpy()
             projection = self._projection(card, hidden, method)
-            self._fitted[key] = (projection, projection.place(hidden), encoding.clusters.cpu().numpy())
-        return self._fitted[key]
+            return projection, projection.place(hidden), encoding.clusters.cpu().numpy()
+
+        return self._fitted.get((card.sha256, method), fit)
 
     def fit_umap(self, card: CheckpointCard) -> None:
         """Fit a UMAP, unless it is stored, and keep it beside the results that come with the lab."""
@@ -48,10 +55,17 @@ class Maps:
             raise LabError(f"A map is made by pca or umap, got {method!r}.")
         key = digest({"weights": card.sha256, "samples": MAP_SAMPLES, "version": UMAP_VERSION})
         stored = self._store.load("umap", key)
-        if stored is not None and "points" in stored and stored["points"].shape == (len(hidden), 2):
-            return umap_projection(hidden, stored["points"])
+        points = np.empty(0) if stored is None else stored.get("points", np.empty(0))
+        if points.shape == (len(hidden), 2) and points.dtype.kind == "f" and np.isfinite(points).all():
+            return umap_projection(hidden, points)
         projection = fit_umap(hidden)
         # A map that cannot be kept for the next time is still a map; one to be shipped must be written.
         with nullcontext() if ship else suppress(LabError):
             self._store.save("umap", key, {"points": projection.points}, shipped=ship)
         return projection
+
+
+def _weigh(fitted: Fitted) -> int:
+    projection, places, clusters = fitted
+    arrays = (projection.axes, projection.reference, projection.points, places, clusters)
+    return sum(array.nbytes for array in arrays)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from core.lab import Lab
-from core.recipes import clustr, models_of
+from core.recipes import TOLD_LABELS, models_of
 from core.recipes.alrdc import HARDENED
 from core.recipes.alrdc import MODELS as LATENT_MODELS
 from core.records import TrainSpec
@@ -16,8 +16,8 @@ def missing(lab: Lab, datasets: Sequence[str], base: TrainSpec, models: Sequence
     """What is not there yet, a list for each model: the model, its attacker, or both in that order.
 
     ``base`` says everything but data set, model and kind. An attacker of other weights than the model's is missing.
-    A model that goes on from another's checkpoint and attacker stands in that one's list, behind them. Classifiers are
-    attacked without a trained attacker.
+    No network is trained to attack a classifier. A model that goes on from another's checkpoint and attacker stands
+    in that one's list, behind them.
     """
     jobs: dict[tuple[str, str], list[TrainSpec]] = {}
     cards = {(card.dataset, card.name): card for card in lab.cards("model")}
@@ -29,9 +29,7 @@ def missing(lab: Lab, datasets: Sequence[str], base: TrainSpec, models: Sequence
             kind = "latent" if model in LATENT_MODELS else "attacker"
             if card is None:
                 job.append(spec)
-            if model in clustr.MODELS:
-                continue
-            if card is None or lab.library.against(card, kind) is None:
+            if model not in TOLD_LABELS and (card is None or lab.library.against(card, kind) is None):
                 attacker = replace(base, dataset=dataset, model=spec.name, kind=kind, runs=None, latent=None)
                 job.append(attacker)
     return [job for job in jobs.values() if job]

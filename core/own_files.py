@@ -20,6 +20,7 @@ from core.records import Floats
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MOST_PIXELS = 25_000_000  # of a picture before it is made small
+MOST_SCANS = 100  # of a progressive JPEG, which has about ten; each costs a walk over the whole picture
 WORKING_SIDE = 512  # a larger picture is made smaller than this before anything else is done with it
 NAME_LENGTH = 40
 
@@ -27,6 +28,7 @@ MOST_SAMPLES = 512  # of an archive
 LARGEST_ARCHIVE = 10 * 2**20  # bytes
 MOST_MEMBERS = 16
 ENTRY = b"PK\x01\x02"  # begins every entry of a zip file's directory
+JPEG, SCAN = b"\xff\xd8", b"\xff\xda"  # begin a JPEG and a scan in it
 NUMBERS = ("uint8", "float16", "float32", "float64")
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ def read_picture(content: bytes, name: str) -> tuple[NDArray[np.uint8], tuple[in
     if not content:
         raise LabError(f"{name} is empty: choose a picture in PNG, JPEG, WebP, GIF or BMP.")
     _check_webp(content, name)
+    if content[:2] == JPEG and content.count(SCAN) > MOST_SCANS:
+        raise LabError(f"{name} has more than {MOST_SCANS} scans, which no camera writes: save it as PNG.")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             size = image.size

@@ -31,6 +31,11 @@ class Reference:
     typical: Integers  # (K, T) rows of the samples nearest to each cluster's mean, -1 where it has fewer
     held_out: int  # samples of the held-out part, of which these are the first
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of its pictures and hidden representations."""
+        return sum(array.nbytes for array in (*self.views, self.hidden))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeFrame:

@@ -4,6 +4,7 @@ A training that was started here goes on when the server ends, and is found agai
 once as the device bears, those that a terminal started counted in; the others wait in line, in memory only.
 """
 
+import hmac
 import json
 import os
 import shutil
@@ -35,12 +36,19 @@ OFF = (
     f"Training from the browser is switched off on this server ({SWITCH}=off). The command below does it in a terminal."
 )
 
+PASSWORD, SHORTEST = "LAB_TRAINING_PASSWORD", 8  # the variable; characters
+TOO_SHORT = (
+    f"{PASSWORD} on this server is shorter than {SHORTEST} characters, so trainings stay locked: set a longer one."
+)
+PAUSE = 1.0  # seconds that a wrong password costs everybody who tries one
+
 if sys.platform == "win32":
     FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
 else:
     FLAGS = 0
 
 Command = Callable[[TrainingPlan], Sequence[str]]
+_TRYING = threading.Lock()
 
 
 def command_line(plan: TrainingPlan) -> list[str]:
@@ -51,6 +59,22 @@ def command_line(plan: TrainingPlan) -> list[str]:
 def training_allowed() -> bool:
     """Whether pages may start and stop trainings: not where LAB_TRAINING is off, as for a public lab."""
     return os.environ.get(SWITCH, "").strip().lower() not in ("off", "0", "no", "false")
+
+
+def password_needed() -> bool:
+    """Whether pages start and stop trainings only for those who know LAB_TRAINING_PASSWORD."""
+    return bool(os.environ.get(PASSWORD))
+
+
+def check_password(text: str) -> None:
+    """Raise :class:`LabError` for anything but the password; a wrong one takes a second, one at a time."""
+    password = os.environ.get(PASSWORD, "")
+    if len(password) < SHORTEST:
+        raise LabError(TOO_SHORT)
+    if not hmac.compare_digest(text.encode("utf-8", "replace"), password.encode("utf-8", "replace")):
+        with _TRYING:
+            time.sleep(PAUSE)
+        raise LabError("That is not the password.")
 
 
 @dataclass
@@ -186,7 +210,7 @@ class Trainings:
             plan = self._waiting.pop(0)
             try:
                 self._children[plan.run] = _Child(self._start(plan))
-            except OSError as error:
+            except OSError as error:  # a full disk too
                 _note(self._path(plan.run), f"The training could not be started: {(error.strerror or error)}.")
 
     def _start(self, plan: TrainingPlan) -> "subprocess.Popen[bytes]":
@@ -209,7 +233,8 @@ class Trainings:
         if sys.platform != "win32":
             with suppress(OSError):  # a wish only
                 os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
-        write_atomically(path / PROCESS, json.dumps(asdict(process(child.pid))).encode())
+        with suppress(LabError):  # only until the process has the lock is it missed
+            write_atomically(path / PROCESS, json.dumps(asdict(process(child.pid))).encode())
         return child
 
     def _tend(self) -> None:
@@ -222,8 +247,8 @@ class Trainings:
             with self._changed:
                 for name, child in list(self._children.items()):
                     if child.process.poll() is not None:
-                        self._note_end(name, child)
                         del self._children[name]
+                        self._note_end(name, child)
                     elif child.told and time.monotonic() - child.told > GRACE:
                         child.process.kill()
                 self._start_next()
@@ -236,7 +261,8 @@ class Trainings:
         """Leave a sentence in the folder where the process could not."""
         path = self._path(name)
         code = child.process.returncode
-        (path / PROCESS).unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that became read-only
+            (path / PROCESS).unlink(missing_ok=True)
         if code == 0 or code in STOPPED or child.told or not path.is_dir() or (path / FAILURE).is_file():
             return
         _note(path, _reason(code, path / LOG))

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.ensemble_records import EnsembleOutcome
-from core.errors import LabError
+from core.errors import LabError, shortened
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 
+MOST_STEPS, MOST_POINTS = 100_000, 1000  # of an attack, of a grid
 LARGEST_SEED = 2**32 - 1
 ATTACKER_KINDS = {"attacker": "gan", "latent": "latent"}  # kinds of training that make an attack, and which
 
@@ -70,8 +71,8 @@ class AttackSpec:
         check_seed(self.seed)
         if self.samples < 1:
             raise LabError(f"An attack needs at least 1 sample, got {self.samples}.")
-        if self.steps < 1:
-            raise LabError(f"An attack needs at least 1 step, got {self.steps}.")
+        if not 1 <= self.steps <= MOST_STEPS:
+            raise LabError(f"An attack needs from 1 to {MOST_STEPS:,} steps, got {shortened(self.steps)}.")
         if self.views is not None and not self.views:
             raise LabError("Choose at least one view to attack.")
         if self.target_mode not in ("eval", "train"):
@@ -93,6 +94,8 @@ class SweepSpec:
     def __post_init__(self) -> None:
         if self.points < 2:
             raise LabError(f"A sweep needs at least 2 points (ε = 0 and ε max), got {self.points}.")
+        if self.points > MOST_POINTS:
+            raise LabError(f"A sweep has at most {MOST_POINTS:,} points, got {shortened(self.points)}.")
 
     @property
     def epsilons(self) -> tuple[float, ...]:

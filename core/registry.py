@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
-from core.errors import LabError
+from core.errors import LONGEST, LabError, shortened
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Registry(Mapping[str, Callable[..., T]], Generic[T]):
 
 def unknown(kind: str, name: str, choices: Mapping[str, object] | list[str]) -> str:
     """The sentence for a wrong name: what was asked, the closest match, every choice."""
-    close = get_close_matches(name, list(choices), n=1)
+    close = get_close_matches(name, list(choices), n=1) if len(name) <= LONGEST else []
     hint = f" Did you mean {close[0]}?" if close else ""
     listed = ", ".join(choices) or "none yet"
-    return f"There is no {kind} called {name!r}.{hint} Choices: {listed}."
+    return f"There is no {kind} called {shortened(name)!r}.{hint} Choices: {listed}."

@@ -108,10 +108,11 @@ def _logs(path: Path) -> tuple[EpochLog, ...]:
 @lru_cache(maxsize=256)
 def _unchanged_logs(path: Path, modified: int, size: int) -> tuple[EpochLog, ...]:
     """The epochs in a file, read again only when its time or size is another one."""
-    return tuple(_parsed(_text(path)))
+    return tuple(parse_logs(_text(path)))
 
 
-def _parsed(text: str) -> Iterator[EpochLog]:
+def parse_logs(text: str) -> Iterator[EpochLog]:
+    """The epochs in a text of one a line; what is none is left out."""
     for line in text.splitlines():
         try:
             values: dict[str, Any] = json.loads(line)

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from core.distributed import copy_bytes, is_first
 from core.errors import LabError
-from core.files import write_atomically
+from core.files import read_limited, remove_leftovers, write_atomically
 from core.locks import hold
 from core.records import CheckpointCard, EpochLog
-from core.run_reader import CARD, EVENTS, FAILURE, SPEC
+from core.run_reader import CARD, EVENTS, FAILURE, SPEC, parse_logs
 from core.trainers import Training
 from core.training import fit, restore, snapshot
 from core.types import MultiViewDataset
@@ -30,6 +30,7 @@ from core.types import MultiViewDataset
 Tensors = dict[str, Tensor]
 
 
+LARGEST_STATE = 2**32  # bytes of a file that is read
 EMPTY = b"\0"  # stands for a file of no bytes, which is damaged, not absent
 SAVE_SECONDS = 5.0  # the most work that a kill can cost, beside the unfinished epoch
 
@@ -54,8 +55,7 @@ class RunFolder:
             yield
             return
         with hold(self.path):
-            for name in (FAILURE, CARD):
-                (self.path / name).unlink(missing_ok=True)
+            self._tidy()
             self._write(SPEC, json.dumps(spec, indent=1, sort_keys=True).encode() + b"\n")
             try:
                 yield
@@ -63,6 +63,15 @@ class RunFolder:
                 with suppress(LabError):  # the disk may be what is wrong
                     self._write(FAILURE, (str(error) if isinstance(error, LabError) else _sentence(error)).encode())
                 raise
+
+    def _tidy(self) -> None:
+        """Remove what an earlier process left; raises :class:`LabError` in a folder that is read-only."""
+        try:
+            for name in (FAILURE, CARD):
+                (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise LabError(f"Cannot write in {self.path}: {(error.strerror or str(error)).lower()}.") from error
+        remove_leftovers(self.path)
 
     def publish(self, card: CheckpointCard) -> None:
         """Note which checkpoint the training became."""
@@ -83,8 +92,7 @@ class RunFolder:
 
     def logs(self) -> list[EpochLog]:
         """Every finished epoch of every run, in order."""
-        lines = self._content(EVENTS).decode().splitlines()
-        return [EpochLog(**json.loads(line)) for line in lines]
+        return list(parse_logs(self._content(EVENTS).decode("utf-8", "replace")))
 
     def losses(self) -> dict[int, float]:
         """The loss of each run in its last epoch."""
@@ -151,7 +159,7 @@ class RunFolder:
         """A file of the folder, empty if there is none."""
         path = self.path / name
         there = is_first() and path.is_file()
-        return copy_bytes((path.read_bytes() or EMPTY) if there else b"")
+        return copy_bytes((read_limited(path, LARGEST_STATE) or EMPTY) if there else b"")
 
     def _write(self, name: str, content: bytes) -> None:
         if is_first():

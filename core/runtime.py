@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from core.errors import LabError
+from core.errors import LabError, shortened
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -21,9 +21,9 @@ def find_device(name: str | None = None) -> torch.device:
         return torch.device((f"cuda:{place}" if place else "cuda") if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise LabError(f"There is no device {name!r} here. Try cpu, or leave it out.") from error
+        torch.empty(1, device=device).cpu()  # "meta" is a device without memory
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise LabError(f"There is no device {shortened(name)!r} here. Try cpu, or leave it out.") from error
     return device
 
 

@@ -24,6 +24,7 @@ from core.models.base import ClusteringModel, LatentModel, Shape
 from core.models.classifier import Classifier, Harden
 from core.models.encoders import use_precision
 from core.models.initialise import initialise
+from core.models.representation import Representation
 from core.recipes.base import (
     AdversarialTraining,
     AttackerRecipe,
@@ -31,10 +32,12 @@ from core.recipes.base import (
     LatentAttackerRecipe,
     LatentDefense,
     Recipe,
+    RepresentationLearning,
     RobustDistillation,
     Stage,
     SupervisedDefense,
 )
+from core.representation_phases import representation_phases
 from core.training import Loss, Phase, Update, adam
 from core.types import Views
 
@@ -71,7 +74,10 @@ def model_training(
     use_precision(model, recipe.precision)
     model.to(device)
     result = model
-    if isinstance(recipe.defense, RobustDistillation):
+    if isinstance(recipe.defense, RepresentationLearning):
+        assert isinstance(model, Representation)
+        phases, _ = representation_phases(recipe, model, labels, seed=seed)
+    elif isinstance(recipe.defense, RobustDistillation):
         distillation = Distillation(model)
         phases, result = _distillation_phases(recipe, recipe.defense, distillation), distillation.average
     elif isinstance(model, Classifier):
@@ -84,7 +90,7 @@ def model_training(
     else:
         phases = model.phases(recipe.schedule)
     augmentation = AUGMENTATIONS.make(recipe.augmentation)
-    phases = [replace(phase, augmentation=augmentation) for phase in phases]
+    phases = [replace(phase, augmentation=phase.augmentation or augmentation) for phase in phases]
     generator = _generator(start, device)
     finish: Callable[[Views], None] = partial(result.fit_clusters, seed=seed)
     if isinstance(model, Classifier) and labels is not None:

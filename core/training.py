@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 
 from core import distributed
 from core.capture import CapturedStep
@@ -78,6 +78,8 @@ class Phase:
     updates: tuple[Update, ...]
     augmentation: Augmentation | None = None
     start: Callable[[Views], None] | None = None  # called with all samples before the first epoch
+    refresh: Callable[[Views], None] | None = None  # called with all samples before every epoch, after ``start``
+    rates: tuple[float, ...] = ()  # the learning rate of each epoch, where it changes: of every update
     patience: int | None = None  # epochs without a lower loss after which the phase ends
     batch_size: int | None = None  # samples a step, where it is not the training's
     batches: Batches | None = None  # an epoch's, where it is not every sample once in a random order; one process
@@ -122,12 +124,13 @@ def fit(
         losses = [log.total for log in done if log.phase == phase.name]
         later = sum(other.epochs for other in phases[i + 1 :])
         step: Callable[[Tensor], LossTerms] = _make_step(phase, data.views, generator)
-        if capture:
+        if capture and not phase.rates:  # a graph keeps the rate it was recorded with
             step = CapturedStep(step, generator)
         while len(losses) < phase.epochs and not _has_stalled(losses, phase.patience):
             start = time.perf_counter()
             if not losses and phase.start is not None:
                 phase.start(data.views)
+            _prepare_epoch(phase, len(losses), data.views)
             size = phase.batch_size or batch_size
             terms = _run_epoch(phase, step, data.views, size, generator)
             seconds = time.perf_counter() - start
@@ -149,6 +152,27 @@ def fit(
             )
             done.append(log)
             yield log
+
+
+def _prepare_epoch(phase: Phase, epoch: int, views: Views) -> None:
+    """What a phase has done before its epoch, counted from 0."""
+    if phase.refresh is not None:
+        phase.refresh(views)
+    if phase.rates:
+        for group in (group for update in phase.updates for group in update.optimizer.param_groups):
+            group["lr"] = phase.rates[epoch]
+
+
+def cosine(rate: float, epochs: int, *, warm_up: int = 0, first: float = 0.0) -> tuple[float, ...]:
+    """The rate of each epoch: linear from ``first`` to ``rate`` over ``warm_up`` epochs, then half a cosine to 0."""
+    rising = [first + (rate - first) * (e + 1) / (warm_up + 1) for e in range(min(warm_up, epochs))]
+    left = epochs - len(rising)
+    return (*rising, *(rate * (1 + math.cos(math.pi * e / left)) / 2 for e in range(left)))
+
+
+def sgd(parameters: Iterable[nn.Parameter], learning_rate: float, *, weight_decay: float) -> SGD:
+    """Stochastic gradient descent with momentum 0.9."""
+    return SGD(list(parameters), lr=learning_rate, momentum=0.9, weight_decay=weight_decay)
 
 
 def _shared(phase: Phase) -> Phase:

@@ -26,6 +26,10 @@ def epochs(recipe: Values) -> int:
 
 def steps(recipe: Values, samples: int) -> int:
     """All steps over all seeds; a defense may take other batches than the training before it."""
+    learning = _learning(recipe)
+    if learning is not None:
+        sizes = (recipe["batch_size"], _second(learning)["batch_size"], learning["fine_tuning"]["batch_size"])
+        return sum(n * (samples // size) for n, size in zip(_lengths(recipe, learning), sizes, strict=True))
     size = int(recipe["batch_size"])
     other = int((recipe.get("defense") or {}).get("batch_size", size))
     return round(_sum(recipe, adversarial=(samples // other) / (samples // size)) * (samples // size))
@@ -51,6 +55,25 @@ def _stages(recipe: Values) -> Any:
     return defense if defense and "stages" in defense else None
 
 
+def _learning(recipe: Values) -> Any:
+    """How a representation is learned, where the defense is that: its stages are the schedule's, and a head's."""
+    defense = recipe.get("defense")
+    return defense if defense and "fine_tuning" in defense else None
+
+
+def _second(learning: Any) -> Any:
+    return (learning["second"] or {"optimisation": learning["first"]})["optimisation"]
+
+
+def _lengths(recipe: Values, learning: Any) -> tuple[int, int, int]:
+    """Epochs of the first stage, of what comes after it, and of the head."""
+    schedule, second = recipe["schedule"], learning["second"]
+    if second is None:
+        return schedule["epochs"], 0, learning["fine_tuning"]["epochs"]
+    later = schedule["epochs"] + sum((second["afterwards"] or (0, 0, 0))[1:])
+    return schedule["pretraining_epochs"], later, learning["fine_tuning"]["epochs"]
+
+
 def _share(logs: Sequence[EpochLog]) -> float:
     """Seeds that are through, and what there is of the last; a seed may end before its last epoch."""
     if not logs:
@@ -61,6 +84,9 @@ def _share(logs: Sequence[EpochLog]) -> float:
 
 def _adversarial_epoch(recipe: Values) -> float:
     """What an epoch costs that attacks every batch first: the clean and the adversarial pass, and each PGD step."""
+    learning = _learning(recipe)
+    if learning is not None:
+        return 2.0 + (learning["second"]["inner"]["steps"] if learning["second"] else 0)
     defense = _stages(recipe)
     return 2.0 + defense["inner"]["steps"] if defense else 1.0
 
@@ -68,6 +94,11 @@ def _adversarial_epoch(recipe: Values) -> float:
 def _sum(recipe: Values, *, adversarial: float) -> float:
     if "schedule" not in recipe:  # an attacker's
         return float(recipe["epochs"] + recipe.get("late_epochs", 0))
+    learning = _learning(recipe)
+    if learning is not None:
+        first, second, head = _lengths(recipe, learning)
+        whole: float = recipe["runs"] * (first + adversarial * second + head)
+        return whole
     defense = _stages(recipe)
     if defense is None:
         schedule = recipe["schedule"]

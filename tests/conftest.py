@@ -1,7 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import streamlit as st
 import torch
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.models.initialise import initialise
+from core.recipes.base import Recipe
 from core.training import Phase, Update, fit
 from core.types import MultiViewDataset
 from pages.ui import cache
@@ -44,11 +45,9 @@ def lab(monkeypatch):
 
     fake = FakeLab()
     monkeypatch.setattr(cache, "Lab", lambda: fake)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
     yield fake
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
 
 
 def texts(app: AppTest, kind: str = "markdown") -> str:
@@ -77,6 +76,24 @@ def make_model(name: str = "cl_mvc", *, n_views: int = 2, seed: int = 0, **optio
     model = MODELS.make(name, view_shapes=((1, SIDE, SIDE),) * n_views, n_clusters=N_CLASSES, **options)
     initialise(model, torch.Generator().manual_seed(seed))
     return model
+
+
+def shrunk(recipe: Recipe) -> Recipe:
+    """How a representation is learned, with an epoch or two for everything, small batches and a small network."""
+    learning, second = recipe.defense, recipe.defense.second
+    if second is not None:
+        second = replace(second, optimisation=replace(second.optimisation, batch_size=12, warm_up_epochs=0))
+        second = replace(second, afterwards=(3, 1, 1) if second.afterwards else None)
+    learning = replace(
+        learning,
+        first=replace(learning.first, batch_size=12, warm_up_epochs=0),
+        second=second,
+        fine_tuning=replace(learning.fine_tuning, epochs=1, batch_size=12),
+    )
+    options = {"network": "small", "widths": [4, 6, 8], "projector": [8, 4], "grid": [3, 4]}
+    schedule = replace(recipe.schedule, pretraining_epochs=1 if second else 0, epochs=2)
+    options = recipe.model_options | options
+    return replace(recipe, defense=learning, schedule=schedule, model_options=options, batch_size=12)
 
 
 def make_phase(model: ClusteringModel, *, epochs: int, clip_norm: float | None = None) -> Phase:

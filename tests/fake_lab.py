@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_probe
 import fake_studies
@@ -103,6 +104,7 @@ class FakeLab:
         self.confusions: dict[str, ConfusionRecord] = {}
         self.measured: dict[str, TheoremReport] = {}
         self.studies = fake_studies.FakeStudies()
+        self.neighbours = SimpleNamespace(cards=lambda: ())
         digits = load_digits()
         self.labels = digits.target.astype(np.int64)
         grey = np.kron(digits.images / 16.0, np.ones((1, 3, 3)))[:, None].astype(np.float32)
@@ -144,8 +146,9 @@ class FakeLab:
     def certify(self) -> "NothingCertified":
         return NothingCertified()
 
-    def latent_datasets(self) -> tuple[str, ...]:
-        return ()
+    @property
+    def latents(self) -> SimpleNamespace:
+        return SimpleNamespace(datasets=tuple)
 
     def training_plan(self, spec: TrainSpec, *, replace_other: bool = False) -> TrainingPlan:
         if spec.samples == 666:

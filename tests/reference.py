@@ -365,3 +365,34 @@ def magnet_probs(features, centres, centre_classes, variance):
             scores[k] += math.exp(-sum((x - y) ** 2 for x, y in zip(feature, centre, strict=True)) / (2 * variance))
         rows.append([score / sum(scores) for score in scores])
     return rows
+
+
+# NCP-ACL (submitted to ICLR 2025), Eq. 1, 3 and 4
+
+
+def cosine(a: list[float], b: list[float]) -> float:
+    return dot(unit(a), unit(b))
+
+
+def nt_xent(versions: list[Rows], temperature: float) -> float:
+    """Eq. 1: every version of every sample as anchor, each of its other versions as the positive; the mean."""
+    rows = [unit(row) for version in versions for row in version]
+    n_samples, losses = len(versions[0]), []
+    for i, anchor in enumerate(rows):
+        shares = [math.exp(dot(anchor, row) / temperature) for j, row in enumerate(rows) if j != i]
+        total = math.fsum(shares)
+        for j, row in enumerate(rows):
+            if j != i and j % n_samples == i % n_samples:
+                losses.append(-math.log(math.exp(dot(anchor, row) / temperature) / total))
+    return mean(losses)
+
+
+def ncp_acl(clean: Rows, taught: Rows, attacked: Rows, weight: float) -> float:
+    """Eq. 3, CosSim being minus the cosine."""
+    kept = mean([-cosine(a, b) for a, b in zip(clean, taught, strict=True)])
+    return kept + weight * mean([-cosine(a, b) for a, b in zip(attacked, clean, strict=True)])
+
+
+def neighbour_pursuit(embedding: list[float], own: list[float], neighbour: list[float]) -> float:
+    """Eq. 4: CosSim to the own centroid minus CosSim to the neighbour's."""
+    return -cosine(embedding, own) - (-cosine(embedding, neighbour))

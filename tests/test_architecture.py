@@ -17,15 +17,17 @@ MAY_IMPORT = {
     "app": "streamlit pages",
     "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
     "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
-    "core.figures core.errors core.jobs core.processes core.studies.plans core.studies.records core.table_records "
-    "core.tables core.training_records core.latent_results core.latent_tables "
-    "core.published_alrdc core.clustr_results core.clustr_tables",
+    "core.figures core.errors core.jobs core.processes core.shelf core.studies.plans core.studies.records "
+    "core.table_records core.tables core.training_records core.latent_results core.latent_tables "
+    "core.published_alrdc core.clustr_results core.clustr_tables core.neighbours.pursuit_records "
+    "core.neighbours.records core.neighbours.tables",
     # Words and files: no tensors
     "core": "",
     "core.errors": "",
     "core.registry": "core.errors",
     "core.files": "core.errors",
     "core.jobs": "core.errors",
+    "core.shelf": "",
     "core.ensemble_records": "",
     "core.records": "numpy core.ensemble_records core.errors",
     "core.trace_records": "numpy core.errors core.records",
@@ -55,6 +57,8 @@ MAY_IMPORT = {
     "core.figures.certify": "plotly core.clustr_results core.clustr_tables core.figures core.published_clustr",
     "core.figures.stage": "numpy core.figures core.latent_results core.records",
     "core.figures.latent": "numpy PIL core.figures core.latent_tables core.published_alrdc core.records",
+    "core.figures.neighbours": "numpy plotly core.figures core.latent_tables core.neighbours.pursuit_records "
+    "core.neighbours.records core.neighbours.tables core.published_ncp_acl core.records",
     "core.figures.probe": "numpy core.figures core.own_records core.records",
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
@@ -62,8 +66,10 @@ MAY_IMPORT = {
     "core.data": "numpy torch torchvision sklearn PIL core.errors core.records core.registry core.types",
     "core.losses": "torch sklearn",
     "core.kmeans": "torch sklearn",
+    "core.clustering": "torch core.errors",
+    "core.lars": "torch",
     "core.quantization": "torch core.errors",
-    "core.models": "torch core.errors core.kmeans core.losses core.registry core.training core.types",
+    "core.models": "torch core.clustering core.errors core.kmeans core.losses core.registry core.training core.types",
     "core.attacks": "torch core.ensemble_records core.errors core.losses core.models.base core.records core.registry "
     "core.types",
     "core.defenses": "torch core.attacks.base core.attacks.objectives core.attacks.pgd core.losses core.models.base "
@@ -78,7 +84,9 @@ MAY_IMPORT = {
     "core.training",
     # From recipes to networks, and onto the disk
     "core.trainers": "torch core.attacks core.augmentation core.defenses core.errors core.models core.recipes "
-    "core.training core.types",
+    "core.representation_phases core.training core.types",
+    "core.representation_phases": "torch core.attacks core.augmentation core.defenses core.errors core.lars "
+    "core.models core.recipes core.training core.types",
     "core.checkpoints": "torch safetensors core.errors core.files core.quantization core.records",
     "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
     "core.trainers core.training core.types",
@@ -92,18 +100,31 @@ MAY_IMPORT = {
     "core.frames": "numpy torch core.attacks core.ensemble_records core.errors core.metrics core.models.base "
     "core.records core.types",
     "core.library": "torch core.attacks core.checkpoints core.data core.defenses core.errors core.models core.records "
-    "core.registry core.types",
+    "core.registry core.shelf core.types",
     "core.latent": "torch core.attacks.latent core.errors core.frames core.latent_results core.library "
     "core.models.base core.records core.store core.types",
     "core.certify": "numpy torch core.attacks core.certificates core.clustr_results core.clustr_tables core.errors "
     "core.frames core.library core.losses core.models.base core.models.magnet core.recipes core.store core.trainers "
     "core.training core.types",
+    "core.latent_room": "core.latent core.latent_results core.latent_tables core.library core.records core.store",
     "core.latent_results": "numpy core.errors core.metrics core.records core.store",
     "core.latent_tables": "core.latent_results core.records",
     "core.published_alrdc": "",
     "core.clustr_results": "numpy core.errors core.records core.store",
     "core.clustr_tables": "numpy core.clustr_results core.published_clustr core.records",
     "core.published_clustr": "",
+    "core.published_ncp_acl": "",
+    # NCP-ACL's rows and pursuits
+    "core.neighbours": "",
+    "core.neighbours.records": "core.records",
+    "core.neighbours.results": "core.neighbours.records core.store",
+    "core.neighbours.tables": "core.latent_tables core.neighbours.records",
+    "core.neighbours.study": "torch core",
+    "core.neighbours.pursuit_records": "core.errors core.records core.trace_records",
+    "core.neighbours.pursuit": "numpy torch core.attacks core.clustering core.errors core.frames core.library "
+    "core.models core.neighbours.pursuit_records core.projection core.records core.trace_records core.traces "
+    "core.types",
+    "core.neighbours.room": "core.library core.neighbours core.recipes core.records core.store",
     "core.training_intents": "core.checkpoints core.data core.errors core.library core.models core.recipes "
     "core.records core.registry",
     "core.checkpoint_training": "torch core",
@@ -111,7 +132,8 @@ MAY_IMPORT = {
     "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
     "core.attack_making": "core.attacks core.latent core.library core.records",
-    "core.maps": "core.errors core.frames core.library core.projection core.records core.store core.types",
+    "core.maps": "numpy core.errors core.frames core.library core.projection core.records core.shelf core.store "
+    "core.types",
     "core.bench": "torch core",
     # The command line: asks the lab, prints
     "core.doctor": "torch core",
@@ -132,8 +154,8 @@ MAY_IMPORT = {
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
     "core.clustr_results core.clustr_tables core.figures.ensemble_words core.figures.table_text core.lab "
-    "core.latent_tables core.matrix core.models core.published_clustr "
-    "core.published_alrdc core.runtime core.studies "
+    "core.latent_tables core.matrix core.models core.neighbours core.published_clustr core.published_ncp_acl "
+    "core.published_alrdc core.recipes core.runtime core.studies "
     "core.tables core.walk "
     "core.records",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
@@ -144,6 +166,7 @@ KNOW_BOTH = {
     "core.maps",
     "core.frames",
     "core.latent",
+    "core.neighbours.pursuit",
     "core.probe",
     "core.traces",
     "core.library",

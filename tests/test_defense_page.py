@@ -1,5 +1,4 @@
 import pytest
-import streamlit as st
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
@@ -84,7 +83,7 @@ def test_what_was_checked_before_is_known_at_once(page, lab):
     run_jobs(page, "run")
     run_jobs(page, "stronger")
     sweeps = lab.sweeps
-    st.cache_resource.clear()  # as after a restart: no job is known any more
+    cache.forget_everything()  # as after a restart: no job is known any more
     other = open_page()
     assert texts(other, "caption").count("scores of an earlier run") == len(defense.MODELS)
     assert "stronger" not in keys(other)

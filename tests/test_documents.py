@@ -18,13 +18,13 @@ from core.defenses import DEFENSES
 from core.lab import Lab
 from core.matrix import missing
 from core.models import MODELS
-from core.recipes import ALRDC, AR_DMVC, BY_PROTOCOL, alrdc, ar_dmvc_paper, ar_dmvc_released, lab
+from core.recipes import ALRDC, AR_DMVC, BY_PROTOCOL, alrdc, ar_dmvc_paper, ar_dmvc_released, lab, ncp_acl
 from core.records import TrainSpec
 from core.runtime import PROJECT
 from core.training_intents import attacker_recipe, model_recipe
 from tests.test_architecture import SOURCES, STANDARD, imports
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "DEPLOYMENT.md", "SECURITY.md")
 CHECKPOINTS = PROJECT / "checkpoints"
 CARDS, PROBLEMS = find_cards(CHECKPOINTS)
 
@@ -52,7 +52,7 @@ def commands():
     """Every ``python -m core …`` that a document, a recipe or a card tells the reader to run."""
     told = {f"card {card.dataset}/{card.name}": [card.command] for card in CARDS}
     places = {name: text(name) for name in DOCUMENTS if (PROJECT / name).is_file()}
-    places |= {module.__name__: module.__doc__ for module in (ar_dmvc_paper, ar_dmvc_released, lab, alrdc)}
+    places |= {module.__name__: module.__doc__ for module in (ar_dmvc_paper, ar_dmvc_released, lab, alrdc, ncp_acl)}
     for place, words in places.items():
         told[place] = re.findall(r"python -m core [^`\n#|…]*", words)
     return [(place, command.strip()) for place, found in told.items() for command in found]

@@ -345,3 +345,57 @@ def test_waiting_work_of_who_has_left_is_never_begun(clock):
     assert queue.join(SOON)
     assert (queue.get("a").state, queue.get("b").state) == ("done", "cancelled")
     assert waiting.runs == 0
+
+
+def test_users_take_turns(queue):
+    running, others = Work(), [Work() for _ in range(5)]
+    submit(queue, "running", running)
+    assert running.started.wait(SOON)
+    for i in range(3):
+        submit(queue, f"first {i}", others[i], "first")
+    submit(queue, "second 0", others[3], "second")
+    submit(queue, "second 1", others[4], "second")
+    assert [job.key for job in queue.active()][1:] == ["first 0", "second 0", "first 1", "second 1", "first 2"]
+    for work in (running, *others):
+        work.finish()
+    assert queue.join(SOON)
+
+
+def test_the_line_has_an_end_for_one_and_for_all(queue, monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(jobs, "MOST_WAITING", 3)
+    running = Work()
+    submit(queue, "running", running)
+    assert running.started.wait(SOON)
+    submit(queue, "a", Work())
+    submit(queue, "b", Work())
+    with pytest.raises(LabError, match="2 of your jobs wait already"):
+        submit(queue, "c", Work())
+    submit(queue, "c", Work(), "you")
+    with pytest.raises(LabError, match="3 jobs wait already"):
+        submit(queue, "d", Work(), "they")
+    assert submit(queue, "a", Work(), "they").position == 1  # joining what waits needs no room
+    for key, owners in (("a", ("me", "they")), ("b", ("me",)), ("c", ("you",))):
+        for owner in owners:
+            queue.cancel(key, owner=owner)
+    running.finish()
+    assert queue.join(SOON)
+
+
+def test_who_waits_is_told_how_long_as_soon_as_it_is_known(queue):
+    first = Work()
+    submit(queue, "first", first)
+    first.finish()
+    assert queue.join(SOON)
+    running = Work()
+    submit(queue, "running", running)
+    assert running.started.wait(SOON)
+    submit(queue, "next", Work(), "you")
+    submit(queue, "after it", Work(), "they")
+    usual = queue.get("next").seconds_left
+    assert usual == queue._times["attack"][0]
+    assert queue.get("after it").seconds_left == 2 * usual
+    for key, owner in (("next", "you"), ("after it", "they")):
+        queue.cancel(key, owner=owner)
+    running.finish()
+    assert queue.join(SOON)

@@ -207,7 +207,7 @@ def lab(tmp_path_factory):
 
 def spec_of(lab, model="conv_ae", attack="latent", samples=64):
     card = lab.library.card("digits", model)
-    return sweep_spec(card, lab.latent_attacker("digits", model, attack), attack, samples=samples)
+    return sweep_spec(card, lab.latents.attacker("digits", model, attack), attack, samples=samples)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_a_sweep_goes_along_gamma_and_changes_no_pixel(report):
 
 
 def test_the_attack_that_ships_moves_a_quarter_while_decoded_pictures_hardly_change(lab):
-    result = lab.latent_result(spec_of(lab, samples=512))
+    result = lab.latents.result(spec_of(lab, samples=512))
     assert result.gamma == 40
     assert result.flips >= 0.25
     assert result.control_flips < 0.05
@@ -236,7 +236,7 @@ def test_the_attack_that_ships_moves_a_quarter_while_decoded_pictures_hardly_cha
 
 def test_a_measured_row_is_kept_for_these_weights_alone(lab, report):
     spec = report.spec
-    measured = lab.latent_result(spec)
+    measured = lab.latents.result(spec)
     weights, networks = measured.card_digest, measured.attacker_digest
     assert latent_results.load(lab._store, spec, weights, networks) == measured
     assert latent_results.load(lab._store, spec, "0" * 64, networks) is None
@@ -246,7 +246,7 @@ def test_a_measured_row_is_kept_for_these_weights_alone(lab, report):
 @pytest.mark.parametrize("damage", [{"flips": "many"}, {"clean": None}, {"gamma": True}])
 def test_a_damaged_row_counts_as_absent(lab, tmp_path, damage):
     store = ResultStore(tmp_path / "shipped", tmp_path / "computed")
-    measured = lab.latent_result(spec_of(lab))
+    measured = lab.latents.result(spec_of(lab))
     latent_results.save(store, measured)
     (path,) = [path for path in (tmp_path / "computed").rglob("*") if path.is_file()]
     values = store.load_values(latent_results.KIND, path.name.partition(".")[0])
@@ -324,7 +324,7 @@ def make_line(result, **numbers):
 
 def judged(lab, **changes):
     """The verdicts when attack, defense and re-attack have these numbers."""
-    usual = replace(lab.latent_result(spec_of(lab)), flips=0.4, moved=1.0, error=4.0, relative_shift=10.0)
+    usual = replace(lab.latents.result(spec_of(lab)), flips=0.4, moved=1.0, error=4.0, relative_shift=10.0)
     clean, bad = replace(usual.clean, accuracy=0.8), replace(usual.attacked, accuracy=0.5)
     usual = replace(usual, clean=clean, attacked=bad)
     of = {step: replace(usual, **changes.get(step, {})) for step in STEPS}
@@ -337,7 +337,7 @@ def test_claims_are_judged_by_the_rows(lab):
     none = judged(lab)
     assert none[:5] == ["held", "not held", "not held", "not held", "not held"]
     assert none[5:] == ["not held", "not testable here", "not testable here"]
-    result = lab.latent_result(spec_of(lab))
+    result = lab.latents.result(spec_of(lab))
     good = replace(result.clean, accuracy=0.9)
     defense = {"clean": good, "attacked": good}
     again = {"clean": good, "attacked": replace(good, accuracy=0.85), "relative_shift": 20.0}

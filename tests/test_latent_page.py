@@ -19,11 +19,9 @@ def real():
 @pytest.fixture
 def app(real, monkeypatch):
     monkeypatch.setattr(cache, "Lab", lambda: real)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
     yield AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).switch_page("pages/latent.py")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
 
 
 def settle(app: AppTest) -> AppTest:

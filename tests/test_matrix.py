@@ -11,7 +11,7 @@ from core.checkpoints import save_checkpoint
 from core.errors import LabError
 from core.lab import Lab
 from core.matrix import missing, train_all
-from core.recipes import clustr, models_of
+from core.recipes import TOLD_LABELS, models_of
 from core.records import EpochLog, TrainSpec
 from core.store import ResultStore
 from tests.fake_lab import card as fake_card
@@ -50,8 +50,8 @@ def test_where_nothing_is_trained_every_model_and_its_attacker_are_missing(tmp_p
 
 def test_a_hardened_model_stands_behind_the_attacker_it_is_hardened_against(tmp_path):
     jobs = names(missing(make_lab(tmp_path), ["digits"], ANY))
-    assert len(jobs) == 3 + len(clustr.MODELS)
-    assert jobs[3:] == [[f"digits/{name}"] for name in clustr.MODELS]  # attacked without a trained attacker
+    assert len(jobs) == 3 + len(TOLD_LABELS)
+    assert jobs[3:] == [[f"digits/{name}"] for name in TOLD_LABELS]  # attacked without a trained attacker
     assert jobs[0] == ["digits/conv_ae", "digits/conv_ae.latent", "digits/alrdc", "digits/alrdc.latent"]
 
 

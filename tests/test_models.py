@@ -10,11 +10,13 @@ from core.models.fusion import WeightedFusion
 from core.models.initialise import initialise
 from core.recipes.alrdc import MODELS as LATENT_MODELS
 from core.recipes.clustr import MODELS as CLASSIFIERS
+from core.recipes.ncp_acl import MODELS as REPRESENTATIONS
 from tests import reference
 from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model
 
 CLOSE = 1e-5  # sums of up to 1024 float32 products, in a different order
-TAKES_ANY_SIZE = ("sem", *LATENT_MODELS, *CLASSIFIERS)  # flat pictures, one latent of all views, smaller kernels
+# Flat pictures, one latent of all views, smaller kernels, the mean over pixels
+TAKES_ANY_SIZE = ("sem", *LATENT_MODELS, *CLASSIFIERS, *REPRESENTATIONS)
 WITH_CONTRAST = ("comvc", "cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc")
 DDC_FAMILY = ("simvc", *WITH_CONTRAST)
 

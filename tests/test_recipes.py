@@ -15,6 +15,7 @@ from core.recipes import (
     AR_DMVC,
     BY_PROTOCOL,
     CLUSTR,
+    NCP_ACL,
     PAPERS,
     RECIPES,
     alrdc,
@@ -25,6 +26,7 @@ from core.recipes import (
     datasets_of,
     lab,
     models_of,
+    ncp_acl,
     recipe_name,
 )
 from core.recipes.base import AdversarialTraining, AttackerRecipe, LatentAttackerRecipe, LatentDefense
@@ -53,7 +55,8 @@ def test_every_protocol_has_every_model_of_a_paper_on_every_data_set_of_it():
     made = [RECIPES.make(name) for name in RECIPES]
     assert {(r.dataset, r.model, r.protocol) for r in made} == wanted
     assert set(AR_DMVC.protocols) == set(ALRDC.protocols) == set(CLUSTR.protocols) == set(PROTOCOLS)
-    assert [paper.models for paper in PAPERS if set(paper.protocols) != set(PROTOCOLS)] == [(OWN,)]
+    assert [paper.models for paper in PAPERS if set(paper.protocols) != set(PROTOCOLS)] == [(OWN,), ncp_acl.MODELS]
+    assert set(NCP_ACL.protocols) == {"lab", "paper"}  # no code was released
     assert set(BY_PROTOCOL) == set(PROTOCOLS) == set(base.PROTOCOLS)
 
 
@@ -62,8 +65,8 @@ def test_every_model_and_every_data_set_belongs_to_a_paper():
     assert {dataset for paper in PAPERS for dataset in paper.datasets} == set(DATASETS)
     for paper in PAPERS:
         shapes = {len(DATASET_FACTS[dataset].view_shapes) == 1 for dataset in paper.datasets}
-        assert shapes == {paper in (ALRDC, CLUSTR)}  # theirs is the case of one view
-    assert models_of("digits") == (*alrdc.MODELS, *clustr.MODELS)
+        assert shapes == {paper in (ALRDC, CLUSTR, NCP_ACL)}  # theirs is the case of one view
+    assert models_of("digits") == (*alrdc.MODELS, *clustr.MODELS, *ncp_acl.MODELS)
     assert datasets_of("cl_mvc") == AR_DMVC.datasets
 
 
@@ -85,7 +88,7 @@ def test_a_recipe_names_things_that_are_there(name):
         made.model, view_shapes=shapes, n_clusters=len(DATASET_FACTS[made.dataset].class_names), **made.model_options
     )
     if made.defense is not None:
-        assert made.model in DEFENSES
+        assert made.model in DEFENSES or made.model == "simclr"  # which is hardened by nothing
     if isinstance(made.defense, AdversarialTraining):
         assert made.defense.inner.objective in OBJECTIVES
     if isinstance(made.defense, LatentDefense):
@@ -137,7 +140,9 @@ def test_a_recipe_module_names_its_paper_and_a_command(module):
 def test_defended_models_have_a_defense_and_the_others_none():
     for name in RECIPES:
         made = RECIPES.make(name)
-        assert (made.defense is not None) == (made.model in (*DEFENDED, OWN, *alrdc.HARDENED, *clustr.HARDENED)), name
+        assert (made.defense is not None) == (
+            made.model in (*DEFENDED, OWN, *alrdc.HARDENED, *clustr.HARDENED, *ncp_acl.MODELS)
+        ), name
         assert isinstance(made.attacker, LatentAttackerRecipe) == (made.model in alrdc.MODELS), name
         if made.model == "ar_dmvc":
             assert made.defense.mitigation_weight == 0, name  # γ = 0 is AR-DMVC

@@ -21,6 +21,7 @@ from core.recipes import RECIPES
 from core.recipes.alrdc import MODELS as LATENT_MODELS
 from core.recipes.base import Stage
 from core.recipes.clustr import MAGNETS
+from core.recipes.ncp_acl import MODELS as REPRESENTATIONS
 from core.records import TrainSpec
 from core.store import ResultStore
 from core.trainers import attacker_training, model_training
@@ -748,7 +749,8 @@ def test_fitting_clusters_puts_the_centroids_of_hidden_into_the_weights(name, fe
 
 
 def test_these_models_leave_something_behind():
-    assert set(WITH_TRAINING_PARTS) == {"eamc", "multi_vae", "aecoddc", "sem", *LATENT_MODELS, *MAGNETS}
+    parts = {"eamc", "multi_vae", "aecoddc", "sem", *LATENT_MODELS, *MAGNETS, *REPRESENTATIONS}
+    assert set(WITH_TRAINING_PARTS) == parts
 
 
 @pytest.mark.parametrize("name", WITH_TRAINING_PARTS)
@@ -777,6 +779,7 @@ def test_what_is_left_is_all_that_an_encoding_needs(name, few):
 
 
 STAYS_FOR_LOSSES = {"multi_vae": {"log_variances"}}  # of a latent's spread, which an encoding leaves out
+STAYS_FOR_LOSSES |= {name: {"networks"} for name in REPRESENTATIONS}  # clean pictures' own batch norms
 STAYS_FOR_LOSSES |= {name: {"log_variance", "decoders", "centres"} for name in LATENT_MODELS}  # ALRDC uses them
 
 

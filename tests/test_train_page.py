@@ -7,7 +7,10 @@ import streamlit as st
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
+from core.data import DATASETS
+from core.figures import words
 from core.processes import Trainings
+from core.recipes import models_of
 from core.records import TrainSpec
 from core.tables import MODELS
 from pages.ui import cache
@@ -89,10 +92,10 @@ def test_before_the_first_training_the_page_says_what_to_do(app):
 
 def test_every_data_set_and_every_model_can_be_picked(app):
     open_page(app)
-    assert len(app.selectbox(key="tr_data").options) == 10
+    assert len(app.selectbox(key="tr_data").options) == len(DATASETS)
     assert len(app.selectbox(key="tr_model").options) == len(MODELS)
     app.selectbox(key="tr_data").select("digits").run()
-    assert app.selectbox(key="tr_model").options == ["ConvAE", "MIE", "Graph", "ConvAE+", "MIE+", "Graph+"]
+    assert app.selectbox(key="tr_model").options == [words.model_name(name) for name in models_of("digits")]
 
 
 def test_a_training_is_started_watched_and_its_model_used(app, trainings):

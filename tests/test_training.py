@@ -7,11 +7,11 @@ from torch import nn
 from core.augmentation import AUGMENTATIONS
 from core.errors import LabError
 from core.recipes import PAPERS, RECIPES, datasets_of, recipe_name
-from core.recipes.base import AdversarialTraining, RobustDistillation, Stage
+from core.recipes.base import AdversarialTraining, RepresentationLearning, RobustDistillation, Stage
 from core.runs import RunFolder
 from core.trainers import attacker_training, model_training
 from core.training import Phase, Update, fit, restore, snapshot
-from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model, make_phase
+from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model, make_phase, shrunk
 
 CPU = torch.device("cpu")
 SHAPES = ((1, SIDE, SIDE),) * 2
@@ -378,7 +378,10 @@ def test_every_protocol_trains_every_model(model, protocol, few):
             inner=replace(recipe.defense.inner, steps=1),
             **own,
         )
-    training = model_training(replace(recipe, **changes), SHAPES, N_CLASSES, seed=0, device=CPU, labels=few.labels)
+    recipe = replace(recipe, **changes)
+    if isinstance(recipe.defense, RepresentationLearning):
+        recipe = shrunk(recipe)
+    training = model_training(recipe, SHAPES, N_CLASSES, seed=0, device=CPU, labels=few.labels)
     before = {name: tensor.clone() for name, tensor in training.result.named_parameters()}
     train_on(training, few)
     moved = [not torch.equal(before[name], tensor) for name, tensor in training.result.named_parameters()]

@@ -8,7 +8,7 @@ function createColumn(stage) {
   const title = el("h3"), state = el("p", { class: "note" }), words = el("p", { class: "finding", "aria-live": "polite" });
   const canvas = el("canvas", { tabindex: "0", role: "application" });
   const inner = el("canvas", { role: "img" });
-  const tools = el("span", { class: "exports" });
+  const tools = el("span", { class: "tools exports" });
   const caption = el("p", { class: "note" });
   node.append(el("div", { class: "title" }, title, tools), state, canvas, words, el("h4", {}, "Where the network puts the points: its features"), inner, caption);
   const picture = el("canvas", { width: CELLS, height: CELLS });

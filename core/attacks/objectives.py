@@ -5,14 +5,18 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, normalize, one_hot
 
+from core.errors import LabError
 from core.losses.contrastive import sum_over_pairs
+from core.losses.robust_contrastive import likeness
 from core.registry import Registry
 from core.types import LOG_FLOOR, Encoding
 
 Objective = Callable[[Encoding, Encoding], Tensor]  # clean, adversarial -> (B,), to be maximised
 Consensus = Literal["hidden", "fused", "probs"]
+Strategy = Literal["own", "toward", "both"]
+STRATEGIES: tuple[Strategy, ...] = ("own", "toward", "both")  # Table 4 of NCP-ACL: away from, toward, both
 
 
 def view_distances(clean: Encoding, adversarial: Encoding) -> Tensor:
@@ -60,6 +64,44 @@ def assignment() -> Objective:
 def contrastive(*, temperature: float = 0.1) -> Objective:
     """The contrast between the adversarial views, over all pairs: what adversarial training ascends (Eq. 9)."""
     return lambda clean, adversarial: sum_over_pairs(adversarial.embeddings, temperature)
+
+
+def neighbour_pursuit(embedding: Tensor, own: Tensor | None, neighbour: Tensor | None) -> Tensor:
+    """-cos(embedding, own) + cos(embedding, neighbour) of rows (B, D), (B,): NCP-ACL's Eq. 4, to be maximised.
+
+    Without ``neighbour`` it only leaves the own centroid, without ``own`` it only goes toward the neighbour (Table 4).
+    """
+    gain = torch.zeros_like(embedding[:, 0])
+    if own is not None:
+        gain = gain - likeness(embedding, own)
+    return gain if neighbour is None else gain + likeness(embedding, neighbour)
+
+
+def pursuit(centroids: Tensor, *, strategy: Strategy = "both", rank: int = 2) -> Objective:
+    """Toward a neighbouring cluster of a representation with unit ``centroids`` (K, D).
+
+    A sample's own centroid is the nearest to its clean representation, its neighbour's the ``rank``-th nearest.
+    Raises :class:`LabError` for an unknown strategy and a rank that is not from 2 to K.
+    """
+    if strategy not in STRATEGIES:
+        raise LabError(f"A strategy is one of {', '.join(STRATEGIES)}, got {strategy!r}.")
+    if not 2 <= rank <= len(centroids):
+        raise LabError(
+            f"Of {len(centroids)} centroids, the neighbour's rank is from 2 to {len(centroids)}, got {rank}."
+        )
+
+    def gain(clean: Encoding, adversarial: Encoding) -> Tensor:
+        nearest = neighbours(clean.hidden, centroids, rank)  # (B, rank)
+        own = None if strategy == "toward" else centroids[nearest[:, 0]]
+        neighbour = None if strategy == "own" else centroids[nearest[:, -1]]
+        return neighbour_pursuit(adversarial.hidden, own, neighbour)
+
+    return gain
+
+
+def neighbours(embedding: Tensor, centroids: Tensor, count: int) -> Tensor:
+    """The nearest ``count`` centroids (B, count) of rows (B, D) by cosine, nearest first."""
+    return (normalize(embedding, dim=1) @ centroids.T).topk(count, dim=1).indices
 
 
 def log_scores() -> Objective:

@@ -5,6 +5,7 @@ from core.commands.ceiling import ceiling
 from core.commands.certify import certify
 from core.commands.checkpoints import list_everything, maps, train
 from core.commands.latent import latent
+from core.commands.neighbours import neighbours
 from core.commands.reports import bench, doctor, findings, tables
 from core.commands.results import results
 from core.commands.theorem import theorem
@@ -20,6 +21,7 @@ __all__ = [
     "latent",
     "list_everything",
     "maps",
+    "neighbours",
     "results",
     "sweep",
     "tables",

@@ -121,8 +121,6 @@ def train_missing(lab: Lab, options: Namespace) -> None:
     """Walk over what is missing, a line for everything that is done or cannot be done."""
     if count() > 1:
         raise LabError("--all trains in one process; give torchrun one DATASET/MODEL.")
-    if options.workers < 1:
-        raise LabError(f"--workers must be at least 1, got {options.workers}.")
     for name in options.dataset or ():
         DATASETS[name]
     base = TrainSpec(dataset="", model="", **_train_words(options))

@@ -22,11 +22,11 @@ def latent(options: Namespace) -> None:
     """Measure what is not there yet, keep it beside the results that come with the lab, and print all of it."""
     lab = make_lab(options)
     for dataset in options.datasets or ("digits",):
-        lines = lab.latent_lines(dataset)
+        lines = lab.latents.lines(dataset)
         for line in tqdm(lines, unit="row", file=sys.stderr, disable=options.quiet, leave=False):
             if line.spec is not None and line.result is None:
-                lab.latent_result(line.spec, ship=True)
-        lines = lab.latent_lines(dataset)
+                lab.latents.result(line.spec, ship=True)
+        lines = lab.latents.lines(dataset)
         judged = claims(lines)
         if options.json:
             print_json({"lines": [asdict(line) for line in lines], "claims": [asdict(claim) for claim in judged]})

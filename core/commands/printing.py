@@ -5,11 +5,13 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.errors import LabError
+from core.errors import LabError, shortened
 from core.figures import table_text
 from core.lab import Lab
 
 Row = Sequence[object]
+
+LONGEST_TARGET = 200  # characters
 
 
 def make_lab(options: Namespace) -> Lab:
@@ -20,8 +22,8 @@ def make_lab(options: Namespace) -> Lab:
 def split_target(target: str) -> tuple[str, str]:
     """DATASET/MODEL in two. Raises :class:`LabError` for anything else."""
     dataset, slash, name = target.partition("/")
-    if not (dataset and slash and name):
-        raise LabError(f"Write DATASET/MODEL, for example noisy_digits/cl_mvc, got {target!r}.")
+    if not (dataset and slash and name) or len(target) > LONGEST_TARGET:
+        raise LabError(f"Write DATASET/MODEL, for example noisy_digits/cl_mvc, got {shortened(target)!r}.")
     return dataset, name
 
 

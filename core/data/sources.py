@@ -4,9 +4,10 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from threading import Lock
@@ -25,6 +26,8 @@ Source = Literal["MNIST", "FashionMNIST"]
 SIDE = 28  # pixels of a picture's side
 PARTS = {"train": 60_000, "t10k": 10_000}  # pictures in each part, in the order they are joined
 IMAGE_MAGIC, LABEL_MAGIC = 2051, 2049  # first four bytes of an idx file, big endian
+ARRIVING = ".arriving-"  # begins the name of a folder that is downloaded into
+LEFT_BEHIND = 3600.0  # seconds after which nobody downloads into it any more
 NETWORK_TIMEOUT = 20.0  # seconds without an answer
 
 _DOWNLOADING = Lock()  # one download at a time in this process: the second finds the files, and the timeout is global
@@ -118,7 +121,8 @@ def _download(source: Source, folder: Path) -> None:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=folder))
+        _remove_half_arrived(folder)
+        arriving = Path(tempfile.mkdtemp(prefix=ARRIVING, dir=folder))
     except OSError as error:
         raise LabError(f"{source} is not in {folder} and cannot be put there ({error.strerror}): {_ways()}") from error
     try:
@@ -132,6 +136,14 @@ def _download(source: Source, folder: Path) -> None:
         raise LabError(f"{source} is not in {folder} and could not be downloaded: {_ways()}") from error
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
+
+
+def _remove_half_arrived(folder: Path) -> None:
+    """Remove what downloads left whose process was killed."""
+    for path in folder.glob(f"{ARRIVING}*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - LEFT_BEHIND:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _ways() -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from core.defenses.adversarial_training import ar_dmvc, ar_dmvc_am
+from core.defenses.contrastive import acl, advcl, deacl, ncp_acl, rocl
 from core.defenses.latent import alrdc
 from core.defenses.robust_distillation import rcd_mvc
 from core.defenses.supervised import FreeAdversary, at, qtrades, trades
@@ -22,5 +23,12 @@ DEFENSES: Registry[Any] = Registry(
         "trades": trades,
         "qtrades": qtrades,
         "clustr_qtrades": qtrades,
+        "ncp_acl": ncp_acl,  # of representations
+        "deacl": deacl,
+        "acl": acl,
+        "dynacl": acl,  # with another weight and augmentation as training goes on
+        "dynacl_plus": acl,  # before its pseudo-labels
+        "advcl": advcl,
+        "rocl": rocl,
     },
 )

@@ -1,5 +1,6 @@
 """Runs that are pinned beside the present one: as short text for the address, as rows of a table."""
 
+import re
 from collections.abc import Mapping
 
 from core.errors import LabError
@@ -7,7 +8,12 @@ from core.figures import words
 from core.records import AttackSpec, SweepScores, SweepSpec
 
 MOST = 4
-_FIELDS = 9
+MOST_SAMPLES, MOST_STEPS, LARGEST_SEED = 1024, 100, 9999  # what the pickers offer: a link asks for no longer work
+_NAME = r"[a-z0-9_.-]{1,60}"
+_NUMBER = r"[0-9]{1,5}"
+_TEXT = re.compile(  # as_text's; nothing in it is read as Markdown or HTML
+    rf"{_NAME}~{_NAME}~{_NAME}~[0-9.e-]{{1,12}}~{_NUMBER}~{_NUMBER}~(all|[0-9](\.[0-9]){{0,7}})~{_NUMBER}~{_NAME}"
+)
 
 
 def as_text(spec: SweepSpec) -> str:
@@ -20,10 +26,11 @@ def as_text(spec: SweepSpec) -> str:
 
 def from_text(text: str) -> SweepSpec | None:
     """The spec that :func:`as_text` wrote, or None if the text says none."""
-    fields = text.split("~")
-    if len(fields) != _FIELDS:
+    if not _TEXT.fullmatch(text):
         return None
-    dataset, model, attack, epsilon, samples, seed, views, steps, objective = fields
+    dataset, model, attack, epsilon, samples, seed, views, steps, objective = text.split("~")
+    if int(samples) > MOST_SAMPLES or int(steps) > MOST_STEPS or int(seed) > LARGEST_SEED:
+        return None
     try:
         return SweepSpec(
             attack=AttackSpec(

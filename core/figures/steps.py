@@ -21,8 +21,18 @@ GIF_FRAMES = 40
 ROWS = 12  # clusters with a bar of their own; the rest is one bar
 
 
-def pack(report: TraceReport, map_record: MapRecord, *, view_names: Sequence[str], start: int | None = None) -> bytes:
-    """The buffer of the component "steps". ``start`` is the iteration to open at, None for where it crosses."""
+def pack(
+    report: TraceReport,
+    map_record: MapRecord,
+    *,
+    view_names: Sequence[str],
+    start: int | None = None,
+    rules: str = "",
+) -> bytes:
+    """The buffer of the component "steps". ``start`` is the iteration to open at, None for where it crosses.
+
+    ``rules`` stand for the trace's own :func:`protocol`, where it is none of PGD on a model's clusters.
+    """
     pictured = pictured_frames(report)
     spec, subject = report.spec, report.subject
     arrays, pictures = _pictures(report, pictured)
@@ -49,7 +59,7 @@ def pack(report: TraceReport, map_record: MapRecord, *, view_names: Sequence[str
         "rivals": report.rivals.tolist(),
         "names": stage.map_names(map_record),
         "map": stage.MAP_LABELS.get(map_record.method, map_record.method),
-        "protocol": protocol(report),
+        "protocol": rules or protocol(report),
         "roles": theme.role_colors(),
         "palette": theme.cluster_palette(subject.matching.tolist()),
         "diverging": list(theme.DIVERGING),
@@ -142,10 +152,10 @@ def protocol(report: TraceReport) -> str:
     )
 
 
-def trace_csv(report: TraceReport) -> str:
+def trace_csv(report: TraceReport, rules: str = "") -> str:
     """A row each sample and iteration (-1 is clean, 0 the random start); the first line says under which protocol."""
     out = io.StringIO()
-    out.write(f"# {protocol(report)}\n")
+    out.write(f"# {rules or protocol(report)}\n")
     views, names = range(len(report.frames[0].views)), report.subject.cluster_names
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
@@ -167,7 +177,7 @@ def trace_csv(report: TraceReport) -> str:
     return out.getvalue()
 
 
-def animation(report: TraceReport, view_names: Sequence[str]) -> bytes:
+def animation(report: TraceReport, view_names: Sequence[str], rules: str = "") -> bytes:
     """A GIF of the samples from clean to the last iteration, at most 40 frames, on one colour scale."""
     stride = -(-len(report.frames) // GIF_FRAMES)
     names = np.array(stage.cluster_names(report.subject))
@@ -187,7 +197,7 @@ def animation(report: TraceReport, view_names: Sequence[str]) -> bytes:
         moments.append((pictures, _moment(report, f), f / max(1, len(report.frames) - 1)))
     which = ", ".join(map(str, report.spec.samples))
     title = f"Sample{'s'[: len(report.spec.samples) != 1]} {which}: {words.model_name(report.spec.model)} under PGD"
-    return animate(moments, title=title, footer=protocol(report))
+    return animate(moments, title=title, footer=rules or protocol(report))
 
 
 def _moment(report: TraceReport, f: int) -> str:

@@ -65,6 +65,14 @@ MODEL_NAMES = {
     "magnet": "Magnet",
     "clustr": "ClusTR",
     "clustr_qtrades": "ClusTR + QTRADES",
+    "simclr": "SimCLR",
+    "ncp_acl": "NCP-ACL",
+    "deacl": "DeACL",
+    "acl": "ACL",
+    "dynacl": "DYNACL",
+    "dynacl_plus": "DYNACL++",
+    "advcl": "AdvCL",
+    "rocl": "RoCL",
 }
 LATENT_MODELS = ("conv_ae", "conv_ae_mie", "conv_ae_graph", "alrdc", "alrdc_mie", "alrdc_graph")
 GRADIENT_ATTACKS = ("fgsm", "pgd")  # that ascend a chosen objective

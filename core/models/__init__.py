@@ -1,4 +1,4 @@
-"""The clustering models, by name: in the order of AR-DMVC's Table 1, then ALRDC's, then the classifiers of ClusTR's."""
+"""The models, by name: of AR-DMVC's Table 1 in its order, then ALRDC's, ClusTR's classifiers, NCP-ACL's."""
 
 from core.models.aecoddc import AECoDDC
 from core.models.base import ClusteringModel
@@ -9,6 +9,7 @@ from core.models.eamc import EAMC
 from core.models.infoddc import InfoDDC
 from core.models.magnet import Magnet
 from core.models.multi_vae import MultiVAE
+from core.models.representation import Representation
 from core.models.sem import SEM
 from core.models.simvc import SiMVC
 from core.registry import Registry
@@ -41,5 +42,13 @@ MODELS: Registry[ClusteringModel] = Registry(
         "magnet": Magnet,
         "clustr": Magnet,  # from a warm start
         "clustr_qtrades": Magnet,
+        "simclr": Representation,  # an encoder without labels, a linear head with: see core/recipes/ncp_acl.py
+        "ncp_acl": Representation,  # hardened: see core/defenses/contrastive.py
+        "deacl": Representation,
+        "acl": Representation,
+        "dynacl": Representation,
+        "dynacl_plus": Representation,
+        "advcl": Representation,
+        "rocl": Representation,
     },
 )

@@ -102,3 +102,55 @@ class LatentModel(ClusteringModel):
     @abstractmethod
     def judge(self, widths: Sequence[int]) -> nn.Module:
         """A new discriminator of rows that hold a latent, the decoded pixels and an assignment: (N, …) to (N, 1)."""
+
+
+class RepresentationModel(ClusteringModel):
+    """A model whose encoder is trained without labels, by contrast; its probabilities are classes, from a linear head.
+
+    Views V x (N, C, H, W) in, rows (N, …) out; ``kind`` is the kind of input, which chooses the set of batch norms.
+    """
+
+    projector: nn.Module
+    head: nn.Module
+
+    @abstractmethod
+    def represent(self, views: Views, kind: int) -> Tensor:
+        """The representation (N, D)."""
+
+    @abstractmethod
+    def all_representations(self, views: Views, kind: int) -> Tensor:
+        """The same of any number of samples, in evaluation mode and without gradients."""
+
+    @abstractmethod
+    def centroid_rows(self) -> Tensor:
+        """Unit centroids (K, D) of the representation's clusters."""
+
+    @abstractmethod
+    def choose_clusters(self, features: Tensor, *, seed: int) -> None:
+        """Find how many clusters features (N, D) have, unless that is given, and their centroids."""
+
+    @abstractmethod
+    def place_centroids(self, features: Tensor, *, seed: int, anew: bool = False) -> None:
+        """Move the centroids to where spherical k-means finds them, from where they are or anew."""
+
+    @abstractmethod
+    def place_means(self, views: Views, count: int, *, seed: int) -> None:
+        """Centroids by plain k-means on clean pictures' representations."""
+
+    @abstractmethod
+    def nearest(self, views: Views) -> Tensor:
+        """The nearest centroid (N,) of clean pictures, by Euclidean distance."""
+
+    @abstractmethod
+    def spread_norms(self) -> None:
+        """Give every set of batch norms what the clean one has learned."""
+
+    def project(self, views: Views, kind: int) -> Tensor:
+        """What contrast compares, (N, D')."""
+        projected: Tensor = self.projector(self.represent(views, kind))
+        return projected
+
+    def logits(self, views: Views, kind: int) -> Tensor:
+        """The head's output (N, K)."""
+        logits: Tensor = self.head(self.represent(views, kind))
+        return logits

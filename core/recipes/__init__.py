@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from core.errors import LabError
-from core.recipes import alrdc, ar_dmvc_paper, ar_dmvc_released, clustr, lab
+from core.recipes import alrdc, ar_dmvc_paper, ar_dmvc_released, clustr, lab, ncp_acl
 from core.recipes.base import PROTOCOLS, Recipe
 from core.registry import Registry
 
@@ -42,7 +42,13 @@ OWN = Paper(AR_DMVC.datasets, OURS, {"lab": lab.recipe})
 CLUSTR = Paper(
     clustr.DATASETS, clustr.MODELS, {protocol: partial(clustr.recipe, protocol=protocol) for protocol in PROTOCOLS}
 )
-PAPERS = (AR_DMVC, OWN, ALRDC, CLUSTR)
+NCP_ACL = Paper(
+    ncp_acl.DATASETS,
+    ncp_acl.MODELS,
+    {protocol: partial(ncp_acl.recipe, protocol=protocol) for protocol in ("lab", "paper")},  # no code was released
+)
+PAPERS = (AR_DMVC, OWN, ALRDC, CLUSTR, NCP_ACL)
+TOLD_LABELS = (*CLUSTR.models, *NCP_ACL.models)  # classifiers: their probabilities are classes, no clusters
 BY_PROTOCOL: Registry[Recipe] = Registry("protocol", AR_DMVC.protocols)  # every paper has these
 
 

@@ -4,16 +4,18 @@
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from core.attacks.base import TargetMode
 from core.attacks.gan import Constraint, Distance
-from core.attacks.objectives import Consensus
+from core.attacks.objectives import Consensus, Strategy
 from core.losses.mitigation import Direction
 from core.losses.realism import GanLoss
 from core.models.encoders import Precision
 from core.training import Schedule
 
+Optimizer = Literal["adam", "sgd", "lars"]
+Method = Literal["ncp_acl", "deacl", "acl", "dynacl", "dynacl_plus", "advcl", "rocl"]
 PROTOCOLS = ("lab", "paper", "released")
 
 
@@ -92,6 +94,65 @@ class SupervisedDefense:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """How one stage of representation learning is optimised; its epochs are the schedule's, rates follow a cosine."""
+
+    optimizer: Optimizer
+    learning_rate: float
+    warm_up_epochs: int
+    weight_decay: float
+    batch_size: int
+    augmentation: str  # a name in AUGMENTATIONS
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerBudget:
+    """PGD inside training, and the budget it is scored under."""
+
+    epsilon: float
+    steps: int
+    step_size: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustStage:
+    """The second stage: which loss, and the numbers of it. What a loss does not have is None."""
+
+    method: Method
+    optimisation: Optimisation  # its augmentation is what both encoders see; contrast takes the first stage's
+    inner: InnerBudget
+    weight: float | None  # λ of NCP-ACL and DeACL, of RoCL's extra contrast, β of DYNACL++'s TRADES
+    strategy: Strategy | None  # NCP-ACL's
+    rank: int | None  # of its neighbour among the centroids
+    refresh: bool | None  # whether its clusters are found anew before every epoch
+    scale: float | None  # AdvCL's weight of the whole contrast
+    growth: tuple[int, float] | None  # DYNACL's: in how many pieces, up to how much more adversarial weight
+    afterwards: tuple[int, int, int] | None  # DYNACL++'s: pseudo-labels, epochs of the head, epochs of TRADES
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuning:
+    """The linear head on the frozen encoder, with labels."""
+
+    epochs: int
+    late: tuple[int, ...]  # epochs after which the learning rate falls to a tenth
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    inner: InnerBudget | None  # PGD of adversarial linear fine-tuning; None for the standard one
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepresentationLearning:
+    """NCP-ACL and what it is compared with: SimCLR, a robust stage, a linear head."""
+
+    temperature: float
+    first: Optimisation
+    second: RobustStage | None
+    fine_tuning: FineTuning
+
+
+@dataclass(frozen=True, kw_only=True)
 class LatentAttackerRecipe:
     """How perturbation networks are trained against their target, one for each γ."""
 
@@ -143,5 +204,7 @@ class Recipe:
     runs: int  # seeds seed, seed + 1, …; the lowest final loss is kept, for a defense after the warm-up already
     precision: Precision  # of the convolutions in training; a checkpoint is always used in float32
     augmentation: str  # a name in AUGMENTATIONS
-    defense: AdversarialTraining | RobustDistillation | LatentDefense | SupervisedDefense | None
+    defense: (
+        AdversarialTraining | RobustDistillation | LatentDefense | SupervisedDefense | RepresentationLearning | None
+    )
     attacker: AttackerRecipe | LatentAttackerRecipe

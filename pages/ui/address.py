@@ -1,5 +1,6 @@
 """The address as it was opened: links are checked against what there is, and what does not fit is said, not obeyed."""
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -74,8 +75,11 @@ def check_options(key: str, options: Sequence[Any], label: Callable[[Any], str],
         st.rerun()
 
 
-def check_number(key: str, low: float, high: float, what: str, *, whole: bool = False) -> bool:
-    """Before the widget ``key`` is made: whether the address names a usable number for it; says so if it is none."""
+def check_number(key: str, low: float, high: float, what: str, *, whole: bool = False, bound: bool = True) -> bool:
+    """Before the widget ``key`` is made: whether the address names a usable number for it; says so if it is none.
+
+    One that is not ``bound`` to a widget is read by nobody else.
+    """
     if key in st.session_state:
         _say_again(key)
         return False
@@ -90,7 +94,17 @@ def check_number(key: str, low: float, high: float, what: str, *, whole: bool = 
         return True
     kind = "a whole number" if whole else "a number"
     notice(f"{what} “{short(text)}”, which is not {kind} from {low:g} to {high:g}")
+    if bound and key in st.query_params and not _is_finite(text):
+        del st.query_params[key]  # Streamlit would read it for the widget, and fail
+        st.rerun()
     return False
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def remember(key: str, value: str) -> None:
@@ -113,7 +127,7 @@ def is_linked() -> bool:
 
 
 def _arrive_position(key: str, what: str) -> float | None:
-    return float(arrived(key)[-1]) if check_number(key, 0, HIGHEST[key], what) else None
+    return float(arrived(key)[-1]) if check_number(key, 0, HIGHEST[key], what, bound=False) else None
 
 
 def _arrive_selection() -> None:

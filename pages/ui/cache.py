@@ -1,17 +1,19 @@
 """The app's only caches: the lab, the queue, and what is cheap to keep of a result. Keys are specs, never arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from threading import RLock
 from typing import Any
 
 import streamlit as st
 
 from core.clustr_results import PlaneReport, PlaneSpec
 from core.clustr_tables import RobustLine
-from core.figures import defense, gallery, latent, plane, stage, steps, training
+from core.figures import defense, gallery, latent, neighbours, plane, stage, steps, training
 from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView
 from core.lab import Lab
+from core.neighbours.pursuit_records import PursuitReport, PursuitSpec
 from core.processes import Trainings
 from core.records import (
     CheckpointCard,
@@ -23,6 +25,7 @@ from core.records import (
     TheoremReport,
     TheoremSpec,
 )
+from core.shelf import Shelf
 from core.studies.records import TrialRecord, TrialSpec
 from core.table_records import ResultTable
 from core.trace_records import TraceReport, TraceSpec
@@ -31,25 +34,46 @@ from core.training_records import RunRecord
 CLEAN_REPORTS = 16
 BUFFERS = 32
 NAMING = 256  # samples by which clusters get their names
-EXCERPTS, SHEETS = 16, 48
+EXCERPTS = 16
+PACKED = 2**28  # bytes of what browsers were sent, kept for the next who looks at the same
 
 
-@st.cache_resource(show_spinner="Reading the checkpoints …")
+# Not in Streamlit's caches: any browser may ask for those to be cleared, for everybody.
+_the_only: dict[str, Any] = {}
+_making = RLock()
+
+
+def _only(name: str, make: Callable[[], Any]) -> Any:
+    with _making:
+        if name not in _the_only:
+            _the_only[name] = make()
+        return _the_only[name]
+
+
+def forget_everything() -> None:
+    """Begin anew, as a server does that has just been started."""
+    with _making:
+        _the_only.clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
 def lab() -> Lab:
     """The one lab of this server."""
-    return Lab()
+    the_lab: Lab = _only("lab", Lab)
+    return the_lab
 
 
-@st.cache_resource(show_spinner=False)
 def jobs() -> JobQueue:
     """The one queue of this server's device."""
-    return JobQueue()
+    queue: JobQueue = _only("jobs", JobQueue)
+    return queue
 
 
-@st.cache_resource(show_spinner=False)
 def trainings() -> Trainings:
     """The runs of this server's folder, and the line of those that are to be started."""
-    return Trainings(lab().runs_folder)
+    runs: Trainings = _only("trainings", lambda: Trainings(lab().runs_folder))
+    return runs
 
 
 def term_curves(run: RunRecord) -> Any:
@@ -179,37 +203,41 @@ class Opening:
 
 def buffer(report: SweepReport, map_record: MapRecord, opening: Opening) -> bytes:
     """The stage's bytes, packed once for all who look at the same."""
-    key = f"{report.spec.digest}-{len(report.frames)}-{map_record.method}"
-    return _buffer(key, opening, report, map_record)
+
+    def pack() -> bytes:
+        return stage.pack(
+            report,
+            map_record,
+            view_names=opening.view_names,
+            start=opening.start,
+            attacker=opening.attacker,
+            selection=opening.selection,
+        )
+
+    return _packed().get(("stage", *_state(report, map_record), opening), pack)
 
 
-@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
-def _buffer(key: str, opening: Opening, _report: SweepReport, _map: MapRecord) -> bytes:
-    return stage.pack(
-        _report,
-        _map,
-        view_names=opening.view_names,
-        start=opening.start,
-        attacker=opening.attacker,
-        selection=opening.selection,
-    )
+def _packed() -> Shelf[bytes]:
+    """What is sent to browsers, packed once for all who look at the same."""
+    shelf: Shelf[bytes] = _only("packed", lambda: Shelf(PACKED, len))
+    return shelf
 
 
-@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
-def latent_figure(spec: SweepSpec, _report: SweepReport) -> bytes:
+def _state(report: SweepReport | TraceReport, map_record: MapRecord) -> tuple[str, int, str]:
+    return report.spec.digest, len(report.frames), map_record.method
+
+
+def latent_figure(spec: SweepSpec, report: SweepReport) -> bytes:
     """ALRDC's Figure 1 of a finished sweep, drawn once for all who look at the same."""
-    return latent.figure_1(_report)
+    return _packed().get(("latent", spec), lambda: latent.figure_1(report))
 
 
 def small_stage(report: SweepReport, map_record: MapRecord, view_names: tuple[str, ...], attacker: str) -> bytes:
     """A column of the Defense page, packed once for all who look at the same."""
-    key = f"{report.spec.digest}-{len(report.frames)}-{map_record.method}"
-    return _small_stage(key, view_names, attacker, report, map_record)
-
-
-@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
-def _small_stage(key: str, view_names: tuple[str, ...], attacker: str, _report: SweepReport, _map: MapRecord) -> bytes:
-    return defense.small_stage(_report, _map, view_names=view_names, attacker=attacker)
+    return _packed().get(
+        ("column", *_state(report, map_record), view_names, attacker),
+        lambda: defense.small_stage(report, map_record, view_names=view_names, attacker=attacker),
+    )
 
 
 def ask_for_trace(spec: TraceSpec, owner: str, title: str) -> JobView:
@@ -227,15 +255,32 @@ def ask_for_trace(spec: TraceSpec, owner: str, title: str) -> JobView:
 
 def trace_buffer(report: TraceReport, map_record: MapRecord, view_names: tuple[str, ...], start: int | None) -> bytes:
     """The bytes of the component "steps", packed once for all who look at the same."""
-    key = f"{report.spec.digest}-{len(report.frames)}-{map_record.method}"
-    return _trace_buffer(key, view_names, start, report, map_record)
+    return _packed().get(
+        ("steps", *_state(report, map_record), view_names, start),
+        lambda: steps.pack(report, map_record, view_names=view_names, start=start),
+    )
 
 
-@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
-def _trace_buffer(
-    key: str, view_names: tuple[str, ...], start: int | None, _report: TraceReport, _map: MapRecord
-) -> bytes:
-    return steps.pack(_report, _map, view_names=view_names, start=start)
+def ask_for_pursuit(spec: PursuitSpec, owner: str) -> JobView:
+    """Queue the pursuit, or join whoever has asked for the same."""
+    the_lab = lab()
+    return jobs().submit(
+        spec.digest,
+        lambda: the_lab.neighbours.pursue(spec),
+        owner=owner,
+        title="Push toward a neighbour",
+        noun="push",
+        progress=lambda report: report.progress,
+    )
+
+
+def pursuit_buffer(report: PursuitReport, view_names: tuple[str, ...], start: int | None) -> bytes:
+    """The steps of a pursuit for the component "steps", packed once for all who look at the same."""
+    trace, rules = report.trace, neighbours.protocol(report)
+    return _packed().get(
+        ("pursuit", report.spec.digest, len(trace.frames), view_names, start),
+        lambda: steps.pack(trace, report.map, view_names=view_names, start=start, rules=rules),
+    )
 
 
 def excerpt(spec: SweepSpec) -> SweepReport | None:
@@ -256,14 +301,10 @@ def _excerpt(spec: SweepSpec) -> SweepReport:
 
 def sheet(report: SweepReport, name: str, view_names: tuple[str, ...], order: str, count: int) -> bytes:
     """The bytes of the component "sheet", packed once for all who look at the same."""
-    return _sheet(report.spec, name, view_names, order, count, report)
-
-
-@st.cache_resource(max_entries=SHEETS, show_spinner=False)
-def _sheet(
-    spec: SweepSpec, name: str, view_names: tuple[str, ...], order: str, count: int, _report: SweepReport
-) -> bytes:
-    return gallery.pack(_report, name, view_names, order, count)
+    return _packed().get(
+        ("sheet", report.spec, name, view_names, order, count),
+        lambda: gallery.pack(report, name, view_names, order, count),
+    )
 
 
 def choice_buffer(spec: SweepSpec, chosen: tuple[int, ...]) -> bytes:

@@ -154,7 +154,7 @@ def _status(lines: Sequence[Line], method: str) -> None:
     jobs = {spec.digest: cache.jobs().get(spec.digest) for spec in (*specs(lines), *_stronger(lines))}
     for job in jobs.values():
         if job is not None and job.state == "failed":
-            st.error(f"{job.title}: {job.error}", icon=":material/error:")
+            errors.say(f"{job.title}: {job.error}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for line in lines:
             st.caption(f"**{words.model_name(line.model)}**: {_state(line, method)}", width="content")

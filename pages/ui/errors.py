@@ -1,6 +1,7 @@
 """No traceback on a page: a LabError is shown in its own words, the rest in one sentence and in full in the log."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,7 +9,24 @@ import streamlit as st
 
 from core.errors import LabError
 
+LONGEST = 600  # characters of a sentence
+_SIGNS = re.compile(r"[\\`*\[\]<>$!~|#&]")  # what Markdown, HTML and formulas begin with
+_PATH = re.compile(r"(?<![\w./~…])(?:/[^\s/:,;'\"]+)+(/[^\s/:,;'\"]+/[^\s/:,;'\"]+)")
+
 log = logging.getLogger(__name__)
+
+
+def plain(text: str) -> str:
+    """A sentence that may hold words of strangers, as Markdown that shows it as it is, on one line and not too long.
+
+    Of a path on this machine only the end is told: visitors learn which file is meant, not where the lab lies.
+    """
+    return _SIGNS.sub(r"\\\g<0>", _PATH.sub(r"…\1", " ".join(text.split()))[:LONGEST])
+
+
+def say(text: str) -> None:
+    """Show what is wrong."""
+    st.error(plain(text), icon=":material/error:")
 
 
 @contextmanager
@@ -17,9 +35,7 @@ def shown(what: str) -> Iterator[None]:
     try:
         yield
     except LabError as error:
-        st.error(str(error), icon=":material/error:")
+        say(str(error))
     except Exception:
         log.exception("The %s failed", what)
-        st.error(
-            f"The {what} failed; the server's log says why. Other choices should still work.", icon=":material/error:"
-        )
+        say(f"The {what} failed; the server's log says why. Other choices should still work.")

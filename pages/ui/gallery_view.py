@@ -241,7 +241,7 @@ def _missing(line: Line) -> None:
         waits = "runs" if job.state == "running" else jobs_bar.progress_text(job)
         st.markdown(f"**{name}** :gray[:material/hourglass_top: {waits}]", width="content")
     elif job is not None and job.state == "failed":
-        st.error(f"**{name}**: {job.error}", icon=":material/error:")
+        errors.say(f"{name}: {job.error}")
         _run_one(line, "Try again")
     else:
         why = "cancelled" if job is not None and job.state == "cancelled" else "not run yet"

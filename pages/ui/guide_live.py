@@ -99,7 +99,8 @@ def _measure_button(missing: list[TheoremSpec]) -> None:
 
 def _measure(specs: list[TheoremSpec]) -> None:
     for spec in specs:
-        cache.ask_for_theorem(spec, jobs_bar.owner(), f"Theorem 4.2 on {words.model_name(spec.model)}")
+        with jobs_bar.if_there_is_room():
+            cache.ask_for_theorem(spec, jobs_bar.owner(), f"Theorem 4.2 on {words.model_name(spec.model)}")
 
 
 def _limits() -> None:

@@ -1,16 +1,20 @@
 """Running work: the button that starts it, the bar in the sidebar that shows the queue."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from uuid import uuid4
 
 import streamlit as st
 
+from core.errors import LabError
 from core.figures import words
 from core.records import SweepSpec
-from pages.ui import address, cache
+from pages.ui import address, cache, errors
 
 TICK = 1.0  # seconds between two looks at the queue
+MOST_SHOWN = 6  # jobs of this session that the sidebar lists
+FULL = "_queue_full"  # why the queue took no more, until the next look
 
 
 def owner() -> str:
@@ -23,7 +27,17 @@ def submit(*specs: SweepSpec, later: bool = False) -> None:
     for spec in specs:
         attack = spec.attack
         title = f"{words.attack_name(attack.attack)} on {words.model_name(attack.model)}"
-        cache.ask_for_sweep(spec, owner(), title, later=later)
+        with if_there_is_room():
+            cache.ask_for_sweep(spec, owner(), title, later=later)
+
+
+@contextmanager
+def if_there_is_room() -> Iterator[None]:
+    """Queue work inside; where the line is full, the sidebar says so."""
+    try:
+        yield
+    except LabError as error:
+        st.session_state[FULL] = str(error)
 
 
 def cancel(*specs: SweepSpec) -> None:
@@ -85,13 +99,21 @@ def _queue() -> None:
     st.badge(
         "GPU" if device.startswith("cuda") else "CPU", icon=":material/memory:", color="gray", help=f"Runs on {device}."
     )
-    for job in cache.jobs().active():
+    jobs = cache.jobs().active()
+    shown = [job for job in jobs if job.position == 0 or cache.jobs().owns(job.key, owner())][:MOST_SHOWN]
+    for job in shown:
         st.progress(job.progress, text=f"{job.title}: {progress_text(job)}")
+    others = len(jobs) - len(shown)
+    if others:
+        st.caption(f"{others} more {'jobs wait' if others > 1 else 'job waits'}.")
+    if FULL in st.session_state:
+        errors.say(st.session_state.pop(FULL))
 
 
 def progress_text(job: cache.JobView) -> str:
     """Where a job stands, in a few words."""
     if job.state == "waiting":
-        return "next in the queue" if job.position <= 1 else f"{job.position} jobs are before it"
+        place = "next in the queue" if job.position <= 1 else f"{job.position} jobs are before it"
+        return place if job.seconds_left is None else f"{place}, about {max(1, round(job.seconds_left))} s"
     left = "" if job.seconds_left is None else f", about {max(1, round(job.seconds_left))} s left"
     return f"{job.progress:.0%}{left}"

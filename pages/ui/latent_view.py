@@ -41,16 +41,16 @@ def introduce() -> None:
 def pick() -> Chosen | None:
     """Pick data set, method, step and samples; None where there is nothing to attack, which is then said."""
     lab = cache.lab()
-    datasets = lab.latent_datasets()
+    datasets = lab.latents.datasets()
     if not datasets:
         st.info(NOTHING_YET, icon=":material/model_training:")
         return None
     titles = {name: lab.dataset_facts(name).title for name in datasets}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        dataset = _pick_box("Data set", "lat_data", titles, "the data set", 150)
-        lines = tuple(lab.latent_lines(dataset))
+        dataset = pickers.pick_one("Data set", "lat_data", titles, "the data set", 150)
+        lines = tuple(lab.latents.lines(dataset))
         methods = {f"{line.base}.{line.latent}": figures.method(line) for line in lines if line.step == "attack"}
-        method = _pick_box("Method", "lat_method", methods, "the method", 150)
+        method = pickers.pick_one("Method", "lat_method", methods, "the method", 150)
         step = _pick_step()
         samples = pickers.pick_samples(lab.dataset_facts(dataset))
         seed = pickers.pick_number("Seed", "seed", 0, pickers.SEEDS, 0, "Chooses the samples.")
@@ -66,17 +66,9 @@ def pick() -> Chosen | None:
     spec = replace(line.spec, attack=replace(line.spec.attack, samples=samples, seed=seed))
     card = next(card for card in cache.cards() if (card.dataset, card.name) == (dataset, line.model))
     facts = replace(lab.dataset_facts(dataset), view_names=VIEWS)
-    attacker = lab.latent_attacker(dataset, line.model, line.attack)
+    attacker = lab.latents.attacker(dataset, line.model, line.attack)
     st.caption(f"{words.model_name(line.model)}: {figures.STEP_NOTES[step]}. {facts.sentence}")
     return Chosen(line, lines, spec, Target(card, facts, attacker), map_method)
-
-
-def _pick_box(label: str, key: str, options: dict[str, str], what: str, width: int) -> str:
-    address.check_options(key, list(options), options.__getitem__, what)
-    picked = st.selectbox(
-        label, list(options), format_func=options.__getitem__, key=key, bind="query-params", width=width
-    )
-    return picked if picked in options else next(iter(options))
 
 
 def _pick_step() -> str:

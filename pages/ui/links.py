@@ -67,6 +67,12 @@ PAGES = {
         ":material/workspace_premium:",
         "ClusTR: a class by the nearest centre, its certificate, and the attacks that its table left out.",
     ),
+    "neighbours": PageFacts(
+        "Papers",
+        "Neighbours",
+        ":material/hub:",
+        "NCP-ACL: push a sample toward a neighbouring cluster of its representation, and train against it.",
+    ),
     "train": PageFacts(
         "Make",
         "Train",

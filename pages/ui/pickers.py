@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -10,6 +10,8 @@ from streamlit.delta_generator import DeltaGenerator
 from core.figures import words
 from core.records import AttackSpec, CheckpointCard, SweepSpec
 from pages.ui import address, cache
+
+Choice = TypeVar("Choice", str, int)
 
 MODEL = "cl_mvc"  # shown first: the undefended model that the defenses start from
 USUAL = ("gan", "fgsm")  # the first that can run: both show something within seconds on a laptop
@@ -202,6 +204,15 @@ def pick_objective(attack: str, *, without: tuple[str, ...] = ()) -> str:
         help="  \n".join(f"**{name}**: {words.objective_name(name)}" for name in options),
     )
     return picked if picked in options else options[usual]
+
+
+def pick_one(label: str, key: str, options: dict[Choice, str], what: str, width: int) -> Choice:
+    """One of the options, by the names they have on the screen."""
+    address.check_options(key, list(options), options.__getitem__, what)
+    picked = st.selectbox(
+        label, list(options), format_func=options.__getitem__, key=key, bind="query-params", width=width
+    )
+    return picked if picked in options else next(iter(options))
 
 
 def pick_map() -> str:

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
+from core.errors import LabError
 from core.figures import curves, pins
 from core.records import SweepScores, SweepSpec
-from pages.ui import address, cache, jobs_bar
+from pages.ui import address, cache, errors, jobs_bar
 
 _PINS = "_pins"
 
@@ -48,7 +49,11 @@ def show(spec: SweepSpec) -> None:
     st.subheader("Compared with pinned runs", anchor=False)
     runs: dict[str, SweepScores] = {}
     for other in dict.fromkeys([*specs, spec]):
-        scores = cache.scores(other)
+        try:
+            scores = cache.scores(other)
+        except LabError as error:  # a link may name a model that is not here
+            st.caption(f":material/error: {errors.plain(str(error))}")
+            continue
         if scores is not None:
             runs[pins.name(other)] = scores
         elif other != spec:

@@ -52,4 +52,4 @@ def _problems() -> None:
     if problems:
         with st.expander(f"{len(problems)} checkpoint{'s'[: len(problems) != 1]} left out", icon=":material/warning:"):
             for problem in problems:
-                st.caption(problem)
+                st.caption(errors.plain(problem))

@@ -48,7 +48,8 @@ def pick(chosen: Target) -> tuple[TraceSpec, str]:
         steps=n_steps,
         objective=objective,
     )
-    samples = _samples(attack, chosen)
+    offered = SweepSpec(attack=replace(attack, attack="noise", views=None, steps=10, objective="both"), points=2)
+    samples = pick_samples(offered, chosen.facts.samples)
     spec = TraceSpec(
         dataset=attack.dataset,
         model=attack.model,
@@ -62,10 +63,12 @@ def pick(chosen: Target) -> tuple[TraceSpec, str]:
     return spec, method
 
 
-def _samples(attack: AttackSpec, chosen: Target) -> tuple[int, ...]:
-    """Show the strip; the samples that are followed: those asked for, else the first of the strip."""
-    offered = SweepSpec(attack=replace(attack, attack="noise", views=None, steps=10, objective="both"), points=2)
-    asked = _asked(attack.dataset, chosen.facts.samples)
+def pick_samples(offered: SweepSpec, whole: int) -> tuple[int, ...]:
+    """Show the samples of a sweep in a strip; those that are followed: asked for, else the first of the strip.
+
+    ``whole`` is how many samples the data set has.
+    """
+    asked = _asked(offered.attack.dataset, whole)
     samples = asked or (int(cache.clean(offered).subject.index[0]),)
     components.strip(cache.choice_buffer(offered, samples), _choose)
     return samples
@@ -110,14 +113,15 @@ def _forget() -> None:
     st.session_state[SAMPLE] = []
 
 
-def _remember() -> None:
+def remember_iteration() -> None:
+    """Keep where the hand came to rest; call from the component's callback."""
     iteration = components.iteration()
     if iteration is not None:
         st.session_state[START] = iteration
         _put("t", [str(iteration)])
 
 
-def _start(n_steps: int) -> int | None:
+def start_iteration(n_steps: int) -> int | None:
     """The iteration to open at, None for where the sample crosses."""
     if START not in st.session_state:
         usable = address.check_number("t", CLEAN, pickers.STEPS, "the iteration", whole=True)
@@ -131,7 +135,7 @@ def show(spec: TraceSpec, chosen: Target, method: str) -> None:
     job = _job(spec)
     if method != "pca" and job.state == "done" and cache.jobs().get(cache.map_key(job.latest)) is None:
         cache.ask_for_map(job.latest, jobs_bar.owner())
-    start = _start(spec.steps)
+    start = start_iteration(spec.steps)
     busy = _busy(spec, method)
     st.fragment(_show, run_every=TICK if busy else None)(spec, chosen, method, start, busy)
     if job.state == "done":
@@ -174,7 +178,7 @@ def _show(spec: TraceSpec, chosen: Target, method: str, start: int | None, was_b
             buffer = cache.trace_buffer(report, map_record or cache.pca(report), names, start)
             st.session_state[BEFORE] = (spec.dataset, spec.model), buffer
         if buffer is not None:
-            components.steps(buffer, _remember)
+            components.steps(buffer, remember_iteration)
         elif job.active:
             _placeholder(spec)
         if was_busy and not _busy(spec, method):
@@ -190,7 +194,7 @@ def _before(spec: TraceSpec) -> bytes | None:
 def _status(spec: TraceSpec, job: JobView, *, fits_map: bool) -> None:
     """One line, so that nothing below it jumps; failures take the room they need."""
     if job.state == "failed":
-        st.error(job.error, icon=":material/error:")
+        errors.say(job.error)
         with st.container(horizontal=True):
             again = st.button("Try again", icon=":material/refresh:", key="again", on_click=_submit, args=(spec,))
             again |= st.button("Follow another sample", icon=":material/footprint:", key="another", on_click=_forget)

@@ -80,7 +80,7 @@ def _status(spec: SweepSpec, job: cache.JobView | None, *, waits_for_map: bool) 
     map_job = _map_job(spec) if waits_for_map else None
     for failed in (job, map_job):
         if failed is not None and failed.state == "failed":
-            st.error(failed.error, icon=":material/error:")
+            errors.say(failed.error)
     sign = words.symbol(spec.attack)
     fitting = f" {FITTING}" if map_job is not None and map_job.active else ""
     if job is None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.figures import matrices, table_words
 from core.table_records import BEFORE, Cell, Column, ResultTable
-from pages.ui import address, cache, components, jobs_bar, links
+from pages.ui import address, cache, components, errors, jobs_bar, links
 
 CHOSEN = "_cell"
 MATRICES, COMMANDS = 530, 410  # pixels; side by side where there is room
@@ -82,7 +82,7 @@ def compute(cell: Cell, label: str, key: str) -> None:
         st.progress(job.progress, text=f"{job.title}: {jobs_bar.progress_text(job)}")
         return
     if job is not None and job.state == "failed":
-        st.error(job.error, icon=":material/error:")
+        errors.say(job.error)
     st.button(
         label,
         icon=":material/play_arrow:",

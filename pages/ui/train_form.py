@@ -6,10 +6,9 @@ import streamlit as st
 
 from core.errors import LabError
 from core.figures import training_words, words
-from core.processes import OFF, training_allowed
 from core.records import TrainSpec
 from core.training_records import RecipeNumbers, TrainingPlan
-from pages.ui import address, cache
+from pages.ui import address, cache, errors, gate
 
 KINDS = {"model": "Model", "attacker": "Attacker"}
 PROTOCOLS = {"lab": "Lab", "paper": "Paper", "released": "Released code"}
@@ -46,7 +45,7 @@ def start(spec: TrainSpec | None) -> None:
     try:
         plan = _plan(spec)
     except LabError as error:
-        st.error(str(error), icon=":material/error:")
+        errors.say(str(error))
         return
     st.code(plan.command, language="bash", wrap_lines=True)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -59,8 +58,7 @@ def start(spec: TrainSpec | None) -> None:
         st.rerun()
     if plan.data:
         (st.info if plan.possible else st.warning)(plan.data, icon=":material/download:")
-    if not training_allowed():
-        st.info(OFF, icon=":material/lock:")
+    gate.show()
 
 
 PROTOCOL_HELP = (
@@ -92,7 +90,7 @@ def _start_button(plan: TrainingPlan) -> None:
         type="primary",
         key="tr_start",
         on_click=_press,  # not with the plan: that would be the one before the last number was typed
-        disabled=active or not plan.possible or not training_allowed(),
+        disabled=active or not plan.possible or not gate.is_open(),
         help="This training waits or runs already." if active else None,
         width="content",
     )
@@ -105,6 +103,7 @@ def _press() -> None:
 def _submit(plan: TrainingPlan) -> None:
     """Start a training and show it below."""
     try:
+        gate.check()
         cache.trainings().submit(plan)
         st.session_state["tr_show"] = [plan.run]
     except LabError as error:

@@ -6,9 +6,8 @@ import streamlit as st
 
 from core.errors import LabError
 from core.figures import training, training_words
-from core.processes import training_allowed
 from core.training_records import RunRecord
-from pages.ui import address, cache, errors, links, train_form
+from pages.ui import address, cache, errors, gate, links, train_form
 
 TICK = 1.5  # seconds between two looks at running trainings
 FEW = 4  # runs shown at first
@@ -52,7 +51,7 @@ def _show(was_busy: bool, problem: str) -> None:
         runs = cache.trainings().runs()
         st.subheader("Runs", anchor=False)
         if problem:
-            st.error(problem, icon=":material/error:")
+            errors.say(problem)
         if not runs:
             st.info(EMPTY, icon=":material/model_training:")
             return
@@ -81,7 +80,7 @@ def _row(run: RunRecord) -> None:
         st.progress(min(run.progress, 1.0), text=training_words.standing(run))
         st.caption(settings)
     elif run.state == "failed":
-        st.error(run.error, icon=":material/error:")
+        errors.say(run.error)
         st.caption(settings)
     elif run.state == "stopped":
         st.caption(f"**{run.progress:.0%} done** · {training_words.standing(run)} · {settings}")
@@ -103,7 +102,7 @@ def _actions(run: RunRecord) -> None:
                 on_click=_toggle_shown,
                 args=(run.id,),
             )
-        if not training_allowed():
+        if not gate.is_open():
             return
         if run.active:
             st.button(
@@ -154,6 +153,7 @@ def _remove(run: RunRecord) -> None:
 def _attempt(what: str, run: RunRecord) -> None:
     """Do what a button says; a refusal is shown above the runs."""
     try:
+        gate.check()
         if what == "stop":
             cache.trainings().stop(run.id)
         elif what == "remove":

@@ -101,7 +101,8 @@ def _submit(spec: SweepSpec | None) -> None:
 
     work.job, work.spec, work.report = key, spec, None
     title = f"{words.attack_name(spec.attack.attack)} on {words.model_name(spec.attack.model)}, own samples"
-    cache.jobs().submit(key, start, owner=jobs_bar.owner(), title=title, progress=lambda share: share)
+    with jobs_bar.if_there_is_room():
+        cache.jobs().submit(key, start, owner=jobs_bar.owner(), title=title, progress=lambda share: share)
 
 
 def _deliver(box: "weakref.ref[Work]", key: str, report: ProbeReport) -> bool:
@@ -167,7 +168,7 @@ def _status(job: cache.JobView | None, report: ProbeReport) -> None:
         end = words.epsilon_text(report.spec.attack.epsilon)
         st.caption(f"Not attacked yet. **Run attack** adds {points} values of ε up to {end}.")
     elif job.state == "failed":
-        st.error(job.error, icon=":material/error:")
+        errors.say(job.error)
     elif job.active:
         st.caption(f":material/hourglass_top: **{job.title}**: {jobs_bar.progress_text(job)}")
     else:

@@ -1,0 +1,496 @@
+"""What strangers may bring: files, cards, addresses, command lines. It is refused in one sentence, or harmless."""
+
+import io
+import json
+import shutil
+import struct
+import sys
+import time
+import tracemalloc
+import zipfile
+import zlib
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core import own_data
+from core.__main__ import main
+from core.checkpoints import find_cards, load_card
+from core.errors import LabError
+from core.figures import pins
+from core.figures.selection import is_selection
+from core.lab import Lab
+from core.own_data import Handling
+from core.own_files import plain_name, read_picture, read_views
+from core.store import ResultStore
+from pages.ui import address, errors
+from tests.conftest import PROJECT
+
+MEGABYTE = 2**20
+SHAPES = ((1, 28, 28), (1, 28, 28))
+SIGNS = set("<>[]`$*!|&#\\")  # what Markdown, HTML and formulas begin with
+FUZZ = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def encoded(kind: str, mode: str = "RGB", **options) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def archive(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def is_refused_or(call) -> bool:
+    """Whether the call is refused, in one short sentence; whatever else it raises fails the test."""
+    try:
+        call()
+    except LabError as error:
+        text = str(error)
+        assert "\n" not in text
+        assert "Traceback" not in text
+        assert len(text) < 500
+        return True
+    return False
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["byte", "number", "cut", "drop", "insert"]),
+        st.floats(0, 1, exclude_max=True),
+        st.sampled_from([0, 1, 0x7F, 0x80, 0xFF, 2**16 - 1, 10**6, 2**31 - 1, 2**32 - 1]),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def changed(content: bytes, changes) -> bytes:
+    """A file with bytes and numbers in it replaced, taken away and put in."""
+    data = bytearray(content)
+    for kind, share, value in changes:
+        at = int(share * len(data))
+        if kind == "byte" and data:
+            data[at] = value & 0xFF
+        elif kind == "number":
+            data[at : at + 4] = struct.pack("<I" if value & 1 else ">I", value)
+        elif kind == "cut":
+            del data[at:]
+        elif kind == "drop":
+            del data[at : at + 5]
+        else:
+            data[at:at] = bytes([value & 0xFF] * 3)
+    return bytes(data)
+
+
+PICTURES = [
+    *(encoded(kind) for kind in ("PNG", "JPEG", "WEBP", "BMP")),
+    *(encoded("PNG", "P"), encoded("GIF", "P"), encoded("JPEG", "CMYK"), encoded("BMP", "1")),
+    *(encoded("JPEG", progressive=True), encoded("WEBP", lossless=True)),
+]
+
+
+@settings(FUZZ, max_examples=250)
+@given(picture=st.sampled_from(PICTURES), changes=CHANGES)
+def test_damaged_pictures_are_read_or_refused(picture, changes):
+    is_refused_or(lambda: read_picture(changed(picture, changes), "a.png"))
+
+
+VIEWS = np.random.default_rng(0).random((3, 1, 28, 28)).astype(np.float32)
+ARCHIVES = [archive(view0=VIEWS, view1=VIEWS), archive(view0=(VIEWS * 255).astype(np.uint8), view1=VIEWS[:, 0])]
+
+
+@settings(FUZZ, max_examples=200)
+@given(content=st.sampled_from(ARCHIVES), changes=CHANGES)
+def test_damaged_archives_are_read_or_refused(content, changes):
+    is_refused_or(lambda: read_views(changed(content, changes), SHAPES))
+
+
+@settings(FUZZ, max_examples=150)
+@given(changes=CHANGES)
+def test_damaged_results_are_absent(tmp_path, changes):
+    store = ResultStore(tmp_path / "shipped", tmp_path / "computed")
+    path = store.save("maps", "a" * 32, {"points": VIEWS})
+    path.write_bytes(changed(path.read_bytes(), changes))
+    store.load("maps", "a" * 32)  # whatever is left of it, or None
+
+
+def scan_bomb() -> bytes:
+    """A progressive JPEG of few bytes that tells the decoder to walk over all of it thousands of times."""
+    picture = encoded("JPEG", progressive=True)
+    last = picture[picture.rindex(b"\xff\xda") : -2]
+    return picture[:-2] + last * 5000 + b"\xff\xd9"
+
+
+def png_of(width: int, height: int) -> bytes:
+    content = bytearray(encoded("PNG"))
+    content[16:24] = struct.pack(">II", width, height)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    return bytes(content)
+
+
+NO_PICTURES = {
+    "empty": b"",
+    "one byte": b"\x89",
+    "text": b"just some words " * 100,
+    "HTML": b"<!doctype html><script>alert(1)</script>",
+    "SVG": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+    "XML entities": b'<!DOCTYPE a [<!ENTITY b "b"><!ENTITY c "&b;&b;">]><a>&c;</a>',
+    "a program": b"\x7fELF" + bytes(500),
+    "a pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94.",
+    "an archive": ARCHIVES[0],
+    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) (r) file\n",
+    "a TIFF": encoded("TIFF"),
+    "an ICO": encoded("ICO"),
+    "0 x 0": png_of(0, 0),
+    "0 x 9": png_of(0, 9),
+    "30,000 x 30,000": png_of(30_000, 30_000),
+    "2^31 x 2^31": png_of(2**31 - 1, 2**31 - 1),
+    "a strip of 2^31": png_of(2**31 - 1, 1),
+    "a head only": encoded("PNG")[:33],
+    "5,000 scans": scan_bomb(),
+    "a JPEG's beginning": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
+    "a GIF's beginning": b"GIF89a\xff\xff\xff\xff\xff\x00\x00",
+    "a BMP of negative size": b"BM"
+    + struct.pack("<IHHIIiiHHIIiiII", 70, 0, 0, 54, 40, -9, -9, 1, 24, 0, 0, 1, 1, 0, 0),
+    "a BMP of 2^30": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 70, 0, 0, 54, 40, 2**30, 2**30, 1, 24, 0, 0, 1, 1, 0, 0),
+    "an unknown WebP": b"RIFF\x40\x00\x00\x00WEBPXXXX" + bytes(60),
+}
+
+
+@pytest.mark.parametrize("content", NO_PICTURES.values(), ids=NO_PICTURES)
+def test_what_is_no_picture_is_refused_fast_and_in_little_memory(content):
+    tracemalloc.start()
+    start = time.process_time()
+    assert is_refused_or(lambda: own_data.from_pictures("noisy_digits", [("a.png", content)], [], Handling()))
+    assert time.process_time() - start < 2  # a bound on work, hundreds of times what it takes
+    assert tracemalloc.get_traced_memory()[1] < 20 * MEGABYTE
+    tracemalloc.stop()
+
+
+NAMES = [
+    *(
+        "../../etc/passwd",
+        "/etc/passwd",
+        "C:\\windows\\system32",
+        "a/../../b",
+        "\x00",
+        "a\x00.png",
+        "\n\n# Title",
+        "." * 300,
+    ),
+    *(
+        "<script>alert(1)</script>.png",
+        '"><img src=x onerror=alert(1)>',
+        "![x](http://evil.test/a.png)",
+        "[a](javascript:x)",
+    ),
+    *(
+        "$$\\int$$",
+        ":red[a]",
+        "`a`",
+        "**a**",
+        "~~a~~",
+        "| a | b |",
+        "a" * 10_000,
+        "\u202egnp.exe",
+        "\ud800",
+        "٣",
+        "",
+        " ",
+    ),
+    *("{{7*7}}", "%s%s%n", "%00", "&lt;b&gt;", "con", "aux.png", "a\r\nSet-Cookie: x", "\u200b"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_names_of_files_are_shown_without_any_sign_that_is_read(name):
+    shown = plain_name(name)
+    assert shown
+    assert len(shown) <= 40
+    assert not (SIGNS | set("/:\n\r\x00_~{}%")) & set(shown)
+    said = errors.plain(str(LabError(f"{name} is no picture.")))
+    assert "\n" not in said
+    assert not any(sign in said.replace("\\" + sign, "") for sign in "<[`$*")
+
+
+# Cards and weights: files that somebody copied into the folder of checkpoints
+
+NASTY_VALUES = [
+    *(
+        None,
+        True,
+        0,
+        -1,
+        2**31,
+        2**63,
+        10**30,
+        1e308,
+        float("nan"),
+        float("inf"),
+        "",
+        "x",
+        "../../etc/passwd",
+        "a" * 5000,
+    ),
+    *([], {}, [None], [[1, 28, 28]], {"a": 1}, [[4096] * 3] * 64, [10**9], "<img src=x>", "conv_ae"),
+]
+
+
+def places(values, place=()):
+    """Where something stands in JSON."""
+    yield place
+    if isinstance(values, dict | list):
+        keys = list(values) if isinstance(values, dict) else range(min(2, len(values)))
+        for key in keys:
+            yield from places(values[key], (*place, key))
+
+
+def with_value(values, place, value):
+    if not place:
+        return value
+    copy = json.loads(json.dumps(values))
+    inner = copy
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return copy
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of checkpoints with a small one in it."""
+    (tmp_path / "digits").mkdir()
+    for suffix in ("json", "safetensors"):
+        shutil.copy(PROJECT / "checkpoints" / "digits" / f"conv_ae.{suffix}", tmp_path / "digits")
+    return tmp_path
+
+
+def test_a_card_with_any_nasty_value_is_refused_or_harmless(folder):
+    path = folder / "digits" / "conv_ae.json"
+    card, tried = json.loads(path.read_text()), 0
+    for place in places({key: value for key, value in card.items() if key != "runs"}):
+        for value in NASTY_VALUES:
+            path.write_text(json.dumps(with_value(card, place, value)))
+            is_refused_or(lambda: load_card(folder, "digits", "conv_ae"))
+            tried += 1
+    assert tried > 1000
+
+
+def test_a_card_never_makes_a_network_larger_than_its_weights(folder):
+    path = folder / "digits" / "conv_ae.json"
+    card = json.loads(path.read_text())
+    options = list(places(card["recipe"]["model_options"], ("recipe", "model_options")))
+    for place in [*options, ("view_shapes",), ("n_clusters",), ("model",)]:
+        for value in (*NASTY_VALUES, 2**20, [2**20] * 40):
+            path.write_text(json.dumps(with_value(card, place, value)))
+            lab = Lab(checkpoints=folder, device="cpu")
+            is_refused_or(lambda lab=lab: lab.library.model(lab.library.card("digits", "conv_ae")))
+
+
+def test_a_card_that_names_other_files_reads_none_of_them(folder):
+    outside = folder.parent / "secret.json"
+    outside.write_text("{}")
+    path = folder / "digits" / "conv_ae.json"
+    card = json.loads(path.read_text())
+    for name in ("../../secret", "/etc/passwd", "..", "digits/../../secret"):
+        path.write_text(json.dumps(card | {"name": name}))
+        assert find_cards(folder)[0] == ()
+        assert is_refused_or(lambda name=name: load_card(folder, "digits", name))
+        assert is_refused_or(lambda name=name: load_card(folder, name, "conv_ae"))
+
+
+def safetensors(header: bytes, body: bytes = b"", length: int | None = None) -> bytes:
+    return struct.pack("<Q", len(header) if length is None else length) + header + body
+
+
+def tensor(**changes) -> bytes:
+    return json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} | changes}).encode()
+
+
+NO_WEIGHTS = {
+    "nothing": b"",
+    "half a length": b"\x00\x01",
+    "a header of 2^63": safetensors(b"{}", length=2**63),
+    "a header of 10^8": safetensors(b"{}", length=10**8),
+    "a header longer than the file": safetensors(b"{}", length=1000),
+    "a header of text": safetensors(b"hello"),
+    "a header of a list": safetensors(b"[]"),
+    "a deep header": safetensors(b'{"a":' * 50_000),
+    "a kind that there is not": safetensors(tensor(dtype="PICKLE"), bytes(4)),
+    "a shape of 2^62": safetensors(tensor(shape=[2**62]), bytes(4)),
+    "a negative shape": safetensors(tensor(shape=[-1]), bytes(4)),
+    "places that lie outside": safetensors(tensor(data_offsets=[0, 4000]), bytes(4)),
+    "places backwards": safetensors(tensor(data_offsets=[4, 0]), bytes(4)),
+    "a pickle": b"\x80\x04\x95" + bytes(100),
+    "a zip, as torch.save writes": ARCHIVES[0],
+    "scales of another shape": safetensors(
+        json.dumps(
+            {
+                "a": {"dtype": "I8", "shape": [2, 2], "data_offsets": [0, 4]},
+                "a.scale": {"dtype": "F32", "shape": [3], "data_offsets": [4, 16]},
+            }
+        ).encode(),
+        bytes(16),
+    ),
+}
+
+
+@pytest.mark.parametrize("content", NO_WEIGHTS.values(), ids=NO_WEIGHTS)
+def test_weights_that_are_none_are_refused_though_the_card_has_their_digest(content, folder):
+    (folder / "digits" / "conv_ae.safetensors").write_bytes(content)
+    path = folder / "digits" / "conv_ae.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": sha256(content).hexdigest()}))
+    lab = Lab(checkpoints=folder, device="cpu")
+    assert is_refused_or(lambda: lab.library.model(lab.library.card("digits", "conv_ae")))
+
+
+def test_a_result_that_unpacks_to_much_is_absent(tmp_path):
+    store = ResultStore(tmp_path / "shipped", tmp_path / "computed")
+    path = store.save("maps", "a" * 32, {"points": VIEWS})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("points.npy", bytes(80 * MEGABYTE))
+    tracemalloc.start()
+    assert store.load("maps", "a" * 32) is None
+    assert tracemalloc.get_traced_memory()[1] < 10 * MEGABYTE
+    tracemalloc.stop()
+
+
+# Addresses
+
+WORDS = st.text(max_size=80) | st.sampled_from([*NAMES, "nan", "inf", "1e400", "-0", "9" * 400, "0x10", "1_0"])
+
+
+@settings(FUZZ, max_examples=300)
+@given(fields=st.lists(WORDS, min_size=9, max_size=9), kept=st.lists(st.booleans(), min_size=9, max_size=9))
+def test_a_pinned_run_of_an_address_is_one_that_could_be_picked_or_none(fields, kept):
+    usual = ("noisy_digits", "cl_mvc", "gan", "0.3", "256", "0", "all", "10", "both")
+    mixed = [known if keep else word for known, keep, word in zip(usual, kept, fields, strict=True)]
+    spec = pins.from_text("~".join(mixed))
+    if spec is not None:
+        assert spec.attack.samples <= pins.MOST_SAMPLES
+        assert spec.attack.steps <= pins.MOST_STEPS
+        assert not SIGNS & set(pins.name(spec))
+
+
+@settings(FUZZ, max_examples=200)
+@given(text=WORDS)
+def test_what_an_address_says_is_shown_without_any_sign_that_is_read(text):
+    assert not (SIGNS | {":", "/", "\n"}) & set(address.short(text))
+    assert is_selection(text) == (not text or ("." in text and is_selection(text)))
+
+
+NASTY_PARAMETERS = [
+    *("nan", "-1", "1e400", "9" * 500, "<script>alert(1)</script>", "![x](http://evil.test/a.png)", "../../etc/passwd"),
+    *("\x00", "noisy_digits" * 50, "$$x$$", ":material/bolt:", "true", "[]", "\u202e", "٣", ""),
+]
+KEYS = (
+    *(
+        "data",
+        "model",
+        "attack",
+        "eps",
+        "n",
+        "seed",
+        "map",
+        "views",
+        "steps",
+        "goal",
+        "at",
+        "gamma",
+        "sel",
+        "pin",
+        "present",
+    ),
+    *(
+        "tr_data",
+        "tr_model",
+        "tr_kind",
+        "tr_seed",
+        "tr_eps",
+        "tr_show",
+        "own-source",
+        "own-second",
+        "gal_n",
+        "gal_order",
+    ),
+    *("topic", "depth", "tab", "measure", "matching", "weights", "lat_data", "v", "embed", "unknown"),
+)
+PAGES = ["attack", "defense", "steps", "gallery", "tables", "train", "your_data", "guide"]
+
+
+@pytest.mark.parametrize(("number", "value"), list(enumerate(NASTY_PARAMETERS)), ids=range(len(NASTY_PARAMETERS)))
+def test_an_address_full_of_nonsense_opens_the_page(number, value, lab):
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+    for key in KEYS:
+        app.query_params[key] = [value, value]
+    app.switch_page(f"pages/{PAGES[number % len(PAGES)]}.py").run()
+    assert not app.exception
+    assert not app.error
+    said = " ".join(str(element.value) for kind in ("warning", "caption", "markdown") for element in getattr(app, kind))
+    assert "alert(1)</script>" not in said
+    assert "evil.test/" not in said
+
+
+# The command line
+
+NUMBERS = ("nan", "inf", "-inf", "-1", "1e400", "9" * 30, "abc", "", "0x10", "\udcff")
+TARGETS = (
+    "a",
+    "/",
+    "a/",
+    "/a",
+    "a/b/c",
+    "../../etc/passwd",
+    "noisy_digits/../x",
+    "noisy_digits/x\x00",
+    "noisy_digits/" + "x" * 5000,
+)
+ON = "digits/conv_ae"
+LINES = [
+    *(("attack", ON, "--epsilon", number) for number in NUMBERS),
+    *(("attack", ON, "--samples", number) for number in NUMBERS),
+    *(("attack", ON, "--seed", number) for number in NUMBERS if number != "-1"),
+    *(("attack", ON, "--steps", number) for number in NUMBERS),
+    *(("sweep", ON, "--points", number) for number in NUMBERS),
+    *(("attack", ON, "--views", word) for word in ("", "x", "9", "-1", "0,9", "1e9")),
+    *(("attack", ON, "--device", word) for word in ("gpu", "meta", "cuda:999", "", "../x")),
+    *(("train", "--all", "--budget-minutes", number) for number in NUMBERS),
+    *(("train", "--all", "--workers", number) for number in NUMBERS),
+    *(("train", "digits/conv_ae", "--samples", number) for number in NUMBERS),
+    *(("train", "digits/conv_ae", "--latent", number) for number in NUMBERS if number != "9" * 30),
+    *((command, target) for command in ("attack", "evaluate", "train", "theorem", "results") for target in TARGETS),
+    *(("ceiling", target) for target in TARGETS),
+    *(("tables", "--dataset", target) for target in TARGETS),
+]
+
+
+def test_nonsense_on_the_command_line_is_refused_in_one_sentence(folder, monkeypatch, capsys, tmp_path):
+    for variable in ("LAB_RUNS", "XDG_CACHE_HOME", "LAB_DATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "out" / variable))
+    monkeypatch.setenv("LAB_CHECKPOINTS", str(folder))
+    before = sorted(folder.rglob("*"))
+    for words in LINES:
+        monkeypatch.setattr(sys, "argv", ["python -m core", *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        said = capsys.readouterr().err
+        assert stop.value.code == 2, words
+        assert "Traceback" not in said
+        assert said.startswith("usage") or (said.count("\n") == 1 and len(said) < 600), words
+    assert sorted(folder.rglob("*")) == before
+    assert not (tmp_path / "out").exists()
