@@ -749,15 +749,8 @@ def test_fitting_clusters_puts_the_centroids_of_hidden_into_the_weights(name, fe
 
 
 def test_these_models_leave_something_behind():
-    assert set(WITH_TRAINING_PARTS) == {
-        "eamc",
-        "multi_vae",
-        "aecoddc",
-        "sem",
-        *LATENT_MODELS,
-        *MAGNETS,
-        *REPRESENTATIONS,
-    }
+    parts = {"eamc", "multi_vae", "aecoddc", "sem", *LATENT_MODELS, *MAGNETS, *REPRESENTATIONS}
+    assert set(WITH_TRAINING_PARTS) == parts
 
 
 @pytest.mark.parametrize("name", WITH_TRAINING_PARTS)

@@ -212,7 +212,7 @@ def verdict(lines: Sequence[RobustLine]) -> str:
         f"strongest honest one **{_percent(honest(clustr))} %**; nominal training keeps {_percent(honest(nominal))} %."
     )
     if hardened is not None:
-        sentence += f" What keeps **{_percent(honest(hardened))} %** is QTRADES, which trains on attacked samples."
+        sentence += f" With QTRADES, which trains on attacked samples, it keeps **{_percent(honest(hardened))} %**."
     return sentence
 
 
