@@ -21,11 +21,9 @@ def real():
 @pytest.fixture
 def app(real, monkeypatch):
     monkeypatch.setattr(cache, "Lab", lambda: real)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
     yield AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).switch_page("pages/certify.py")
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    cache.forget_everything()
 
 
 def test_the_page_shows_what_is_kept_and_runs_nothing(app):

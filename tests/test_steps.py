@@ -182,7 +182,7 @@ def test_a_training_sample_is_refused(held_out):
         ({"step_size": 0.0}, "longer than 0"),
         ({"step_size": float("nan")}, "longer than 0"),
         ({"epsilon": 2.0}, "ε must lie in"),
-        ({"steps": 0}, "at least 1 step"),
+        ({"steps": 0}, "from 1 to 100,000 steps"),
         ({"views": ()}, "at least one view"),
         ({"objective": "contrastive"}, "compares a batch"),
     ],

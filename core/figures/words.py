@@ -38,6 +38,10 @@ OBJECTIVE_NAMES = {
     "consistency": "Consistency: the consensus of the views moves",
     "assignment": "Assignment: away from the clean cluster",
     "contrastive": "Contrastive: the views of a sample agree no longer",
+    "log_scores": "Log-scores: cross-entropy of a classifier's logits",
+    "scores": "Scores: ClusTR's own, its scores taken for logits",
+    "margin": "Margin: another class above the clean one",
+    "magnet": "Magnet loss, from log-scores",
 }
 MODEL_NAMES = {
     "eamc": "EAMC",
