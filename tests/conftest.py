@@ -6,6 +6,7 @@ import torch
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from core.lab import Lab
 from core.models import MODELS
 from core.models.base import ClusteringModel
 from core.models.initialise import initialise
@@ -120,3 +121,18 @@ def trained(trained_once) -> ClusteringModel:
     model = make_model()
     model.load_state_dict(trained_once.state_dict())
     return model.eval()
+
+
+@pytest.fixture(scope="module")
+def real_lab() -> Lab:
+    """The lab as it ships."""
+    return Lab(device="cpu")
+
+
+@pytest.fixture
+def open_real_page(real_lab, monkeypatch):
+    """Opens a page of the app with the lab as it ships, and no job of another test."""
+    monkeypatch.setattr(cache, "Lab", lambda: real_lab)
+    cache.forget_everything()
+    yield lambda name: AppTest.from_file(str(PROJECT / "app.py"), default_timeout=60).switch_page(f"pages/{name}.py")
+    cache.forget_everything()

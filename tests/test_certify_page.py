@@ -1,7 +1,6 @@
 import pytest
 import streamlit as st
-from conftest import PROJECT, texts
-from streamlit.testing.v1 import AppTest
+from conftest import texts
 
 from core.clustr_results import PlaneSpec
 from core.jobs import JobQueue
@@ -12,18 +11,9 @@ SOON = 60
 JOBS = [cache.plane_key(PlaneSpec(dataset="two_moons", model=model)) for model in ("magnet", "clustr")]
 
 
-@pytest.fixture(scope="module")
-def real():
-    """The lab as it ships: what the page shows is kept."""
-    return Lab(device="cpu")
-
-
 @pytest.fixture
-def app(real, monkeypatch):
-    monkeypatch.setattr(cache, "Lab", lambda: real)
-    cache.forget_everything()
-    yield AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).switch_page("pages/certify.py")
-    cache.forget_everything()
+def app(open_real_page):
+    return open_real_page("certify")
 
 
 def test_the_page_shows_what_is_kept_and_runs_nothing(app):
@@ -84,11 +74,11 @@ def test_a_seed_that_was_not_trained_says_how_it_is(app):
     assert "Seed 4711 has not been trained yet" in texts(app, "caption")
 
 
-def test_training_live_is_a_job_that_can_be_cancelled(app, real, monkeypatch):
-    kept = {spec.model: real.certify.kept_plane(spec) for spec in real.certify.planes() if spec.seed == 0}
+def test_training_live_is_a_job_that_can_be_cancelled(app, real_lab, monkeypatch):
+    kept = {spec.model: real_lab.certify.kept_plane(spec) for spec in real_lab.certify.planes() if spec.seed == 0}
     asked = []
 
-    class Certifying(type(real.certify)):
+    class Certifying(type(real_lab.certify)):
         def plane(self, spec, *, ship=False, again=False):
             asked.append((spec.model, again))
             yield kept[spec.model]
@@ -103,12 +93,12 @@ def test_training_live_is_a_job_that_can_be_cancelled(app, real, monkeypatch):
     assert [cache.jobs().get(key).state for key in JOBS] == ["done", "done"]
 
 
-def test_cancel_stands_in_the_place_of_train_live_while_it_runs(app, real, monkeypatch):
+def test_cancel_stands_in_the_place_of_train_live_while_it_runs(app, real_lab, monkeypatch):
     import threading
 
     hold = threading.Event()
 
-    class Certifying(type(real.certify)):
+    class Certifying(type(real_lab.certify)):
         def plane(self, spec, *, ship=False, again=False):
             while not hold.wait(0.05):
                 yield self.kept_plane(PlaneSpec(dataset=spec.dataset, model=spec.model))

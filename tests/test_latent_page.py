@@ -3,25 +3,15 @@ import streamlit as st
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
-from core.lab import Lab
 from core.latent_tables import STEPS
 from pages.ui import address, cache, components
 
 SOON = 60
 
 
-@pytest.fixture(scope="module")
-def real():
-    """The lab as it ships: its models of one view are small, and a sweep takes a second."""
-    return Lab(device="cpu")
-
-
 @pytest.fixture
-def app(real, monkeypatch):
-    monkeypatch.setattr(cache, "Lab", lambda: real)
-    cache.forget_everything()
-    yield AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).switch_page("pages/latent.py")
-    cache.forget_everything()
+def app(open_real_page):
+    return open_real_page("latent")
 
 
 def settle(app: AppTest) -> AppTest:
@@ -57,10 +47,10 @@ def test_every_claim_has_a_verdict_a_number_and_a_command(app):
 @pytest.mark.parametrize(("step", "model", "attack"), [
     ("attack", "conv_ae", "latent"), ("defense", "alrdc", "earlier_latent"), ("reattack", "alrdc", "latent"),
 ])  # fmt: skip
-def test_a_step_is_a_model_and_the_networks_that_attack_it(app, real, monkeypatch, step, model, attack):
+def test_a_step_is_a_model_and_the_networks_that_attack_it(app, real_lab, monkeypatch, step, model, attack):
     seen = []
-    sweep = real.sweep
-    monkeypatch.setattr(real, "sweep", lambda spec: seen.append(spec) or sweep(spec))
+    sweep = real_lab.sweep
+    monkeypatch.setattr(real_lab, "sweep", lambda spec: seen.append(spec) or sweep(spec))
     app.query_params["lat_step"] = step
     settle(app)
     assert not app.exception

@@ -4,25 +4,15 @@ import pytest
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
-from core.lab import Lab
 from core.neighbours.tables import JUDGES, NOT_OURS
 from pages.ui import cache
 
 SOON = 60
 
 
-@pytest.fixture(scope="module")
-def real():
-    """The lab as it ships: its representations are small, and a push takes a second."""
-    return Lab(device="cpu")
-
-
 @pytest.fixture
-def app(real, monkeypatch):
-    monkeypatch.setattr(cache, "Lab", lambda: real)
-    cache.forget_everything()
-    yield AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).switch_page("pages/neighbours.py")
-    cache.forget_everything()
+def app(open_real_page):
+    return open_real_page("neighbours")
 
 
 def settle(app: AppTest) -> AppTest:
@@ -33,10 +23,10 @@ def settle(app: AppTest) -> AppTest:
 
 
 @pytest.fixture
-def pursuits(real, monkeypatch):
+def pursuits(real_lab, monkeypatch):
     """The specs of all pushes that were begun."""
     seen = []
-    room = type(real.neighbours)
+    room = type(real_lab.neighbours)
     pursue = room.pursue
     monkeypatch.setattr(room, "pursue", lambda self, spec: seen.append(spec) or pursue(self, spec))
     return seen
@@ -83,8 +73,8 @@ def test_the_address_says_what_is_pushed_where(app, pursuits):
     assert (spec.epsilon, spec.steps, spec.seed) == (0.2, 3, 2)
 
 
-def test_a_sample_of_the_address_is_the_one_that_is_pushed(app, real, pursuits):
-    place = int(real.library.parts("digits")[1].index[7])
+def test_a_sample_of_the_address_is_the_one_that_is_pushed(app, real_lab, pursuits):
+    place = int(real_lab.library.parts("digits")[1].index[7])
     app.query_params.update({"sample": str(place)})
     settle(app)
     assert {spec.samples for spec in pursuits} == {(place,)}
@@ -99,8 +89,8 @@ def test_a_wrong_address_is_said_and_not_obeyed(app):
         assert word in said
 
 
-def test_a_push_can_be_given_up_and_made_again(app, real, monkeypatch):
-    room, go_on = type(real.neighbours), Event()
+def test_a_push_can_be_given_up_and_made_again(app, real_lab, monkeypatch):
+    room, go_on = type(real_lab.neighbours), Event()
     pursue = room.pursue
 
     def slow(self, spec):
