@@ -216,3 +216,20 @@ def test_a_data_set_that_is_not_there_is_named_before_any_work(lab, computing, m
         module.compute(options(dataset=["mars"]))
     with pytest.raises(LabError, match=r"no column for 'digits'. Choose one of .*noisy_digits"):
         module.compute(options(dataset=["noisy_digits", "digits"]))
+
+
+def test_maps_of_models_whose_data_are_not_here_are_named_and_the_others_made(monkeypatch, capsys):
+    lab, command = FakeLab(), import_module("core.commands.checkpoints")
+    monkeypatch.setattr(command, "make_lab", lambda options: lab)
+    monkeypatch.setattr(lab, "cards", lambda: (card("cl_mvc", "noisy_fashion"), card("cl_mvc")))
+    made = []
+
+    def fit(chosen):
+        if chosen.dataset == "noisy_fashion":
+            raise LabError("It is not here.")
+        made.append(chosen.dataset)
+
+    monkeypatch.setattr(lab, "fit_map", fit, raising=False)
+    command.maps(Namespace(quiet=True))
+    assert made == ["noisy_digits"]
+    assert "noisy_fashion/cl_mvc: It is not here." in capsys.readouterr().err

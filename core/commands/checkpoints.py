@@ -169,7 +169,10 @@ def _train_words(options: Namespace) -> dict[str, Any]:
 
 
 def maps(options: Namespace) -> None:
-    """Fit the UMAP map of every checkpoint that has none yet, to be shipped in assets/."""
+    """Fit the UMAP map of every checkpoint that has none yet, to be shipped in assets/; one without data is named."""
     lab = make_lab(options)
     for card in tqdm(lab.cards(), unit="map", file=sys.stderr, disable=options.quiet):
-        lab.fit_map(card)
+        try:
+            lab.fit_map(card)
+        except LabError as error:
+            tqdm.write(f"{card.dataset}/{card.name}: {error}", file=sys.stderr)
