@@ -89,15 +89,30 @@ def test_a_wrong_address_is_said_and_not_obeyed(app):
         assert word in said
 
 
-def test_a_push_can_be_given_up_and_made_again(app, real_lab, monkeypatch):
-    room, go_on = type(real_lab.neighbours), Event()
+@pytest.fixture
+def go_on(real_lab, monkeypatch):
+    """Pushes wait until this is set."""
+    room, event = type(real_lab.neighbours), Event()
     pursue = room.pursue
 
     def slow(self, spec):
-        go_on.wait(SOON)
+        event.wait(SOON)
         yield from pursue(self, spec)
 
     monkeypatch.setattr(room, "pursue", slow)
+    return event
+
+
+def test_a_choice_that_was_left_and_taken_again_is_pushed_without_a_click(app, go_on):
+    app.run()
+    app.number_input(key="nb_eps").set_value(0.07).run()
+    app.number_input(key="nb_eps").set_value(0.1).run()
+    go_on.set()
+    settle(app)
+    assert "is pushed toward C" in texts(app)
+
+
+def test_a_push_can_be_given_up_and_made_again(app, go_on):
     app.run()
     app.button(key="nb-cancel").click().run()
     go_on.set()

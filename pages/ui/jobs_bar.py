@@ -9,7 +9,9 @@ import streamlit as st
 
 from core.errors import LabError
 from core.figures import words
+from core.neighbours.pursuit_records import PursuitSpec
 from core.records import SweepSpec
+from core.trace_records import TraceSpec
 from pages.ui import address, cache, errors
 
 TICK = 1.0  # seconds between two looks at the queue
@@ -44,6 +46,15 @@ def cancel(*specs: SweepSpec) -> None:
     """Give sweeps up for this session."""
     for spec in specs:
         cache.jobs().cancel(spec.digest, owner=owner())
+
+
+def turn_to(spec: TraceSpec | PursuitSpec, page: str) -> bool:
+    """Give up what this session last followed on a page, unless that is ``spec``; whether ``spec`` is new."""
+    last = st.session_state.get(page)
+    if last is not None and last != spec:
+        cache.jobs().cancel(last.digest, owner=owner())
+    st.session_state[page] = spec
+    return bool(last != spec)
 
 
 def run_if_linked(*specs: SweepSpec) -> None:

@@ -1,5 +1,6 @@
 """ALRDC on the screen: what is attacked, the stage along γ, the paper's Figure 1, the tables, the claims."""
 
+from base64 import b64encode
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -110,7 +111,8 @@ def show(chosen: Chosen) -> None:
 def _figure_1(spec: SweepSpec, job: cache.JobView) -> None:
     st.subheader("Figure 1", anchor=False)
     picture = cache.latent_figure(spec, job.latest)
-    st.image(picture, width="content", alt="Originals, decoded pictures, and decoded pictures for growing γ")
+    inline = f"data:image/png;base64,{b64encode(picture).decode()}"  # a file beside the page is gone at the next run
+    st.image(inline, width="content", alt="Originals, decoded pictures, and decoded pictures for growing γ")
     st.caption(
         "Samples that move first: the original, decoded from the clean latent, then from the latent moved for each γ. "
         "Below each its cluster; red where it is another one than the clean."

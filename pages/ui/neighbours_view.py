@@ -146,12 +146,10 @@ def show(chosen: Chosen) -> None:
 
 def _job(spec: PursuitSpec) -> JobView:
     """The pursuit's job, begun unless it is there; the one that it takes the place of is given up."""
-    last = st.session_state.get(LAST)
-    if last is not None and last != spec:
-        cache.jobs().cancel(last.digest, owner=jobs_bar.owner())
-    st.session_state[LAST] = spec
+    is_new = jobs_bar.turn_to(spec, LAST)
     job = cache.jobs().get(spec.digest)
-    return cache.ask_for_pursuit(spec, jobs_bar.owner()) if job is None else job
+    begins = job is None or (is_new and job.state == "cancelled")  # a click on Cancel ends it, another sample does not
+    return cache.ask_for_pursuit(spec, jobs_bar.owner()) if begins else job
 
 
 def _pursuit(chosen: Chosen, was_busy: bool) -> None:

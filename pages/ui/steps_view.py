@@ -144,10 +144,7 @@ def show(spec: TraceSpec, chosen: Target, method: str) -> None:
 
 def _job(spec: TraceSpec) -> JobView:
     """The trace's job, begun unless it is there; the one that it takes the place of is given up."""
-    last = st.session_state.get(LAST)
-    if last is not None and last != spec:
-        cache.jobs().cancel(last.digest, owner=jobs_bar.owner())
-    st.session_state[LAST] = spec
+    jobs_bar.turn_to(spec, LAST)
     job = cache.jobs().get(spec.digest)
     return _submit(spec) if job is None or job.state == "cancelled" else job
 

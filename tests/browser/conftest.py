@@ -105,7 +105,7 @@ def opening(chromium, server):
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda m: complaints.append(m.text) if is_complaint(m) else None)
+        page.on("console", lambda m: complaints.append(f"{m.text} {m.location['url']}") if is_complaint(m) else None)
         page.on("request", lambda r: complaints.append(r.url) if is_foreign(r.url, server) else None)
         page.set_default_timeout(PATIENCE)
         page.goto(f"{server}/{query}")
