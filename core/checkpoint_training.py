@@ -71,6 +71,7 @@ def train_checkpoint(
         if is_first():
             card = save_checkpoint(library.checkpoints, card, stored.weights, stored.narrow)
             folder.publish(card)
+        library.look_again()
         return card
 
 

@@ -110,6 +110,10 @@ class Lab:
         """Every readable checkpoint of a kind in its card; those that cannot be read are named by :meth:`problems`."""
         return self.library.cards(kind)
 
+    def has_model(self, dataset: str, name: str) -> bool:
+        """Whether there is such a checkpoint, one that was written a moment ago too."""
+        return self.library.find(dataset, name) is not None
+
     def problems(self) -> tuple[str, ...]:
         """One sentence for each checkpoint that cannot be read."""
         return self.library.problems()

@@ -124,6 +124,9 @@ class FakeLab:
         models = (card("cl_mvc"), card("ar_dmvc"), card("ar_dmvc_am"), card("rcd_mvc"), card("simvc.released"))
         return (*models, card("cl_mvc", "noisy_fashion"), card("cl_mvc", "synthetic_people"))
 
+    def has_model(self, dataset: str, name: str) -> bool:
+        return (dataset, name) in [(card.dataset, card.name) for card in self.cards()]
+
     def problems(self) -> tuple[str, ...]:
         return ("checkpoints/noisy_digits/eamc: the weights do not have the digest its card names. Train it again.",)
 
