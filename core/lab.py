@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import confusions, latent, lessons, sweep_scores, theorem, traces
+from core import confusions, lessons, sweep_scores, theorem, traces
 from core.attack_making import make_attack, norm, target_mode, weights_behind
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Budget
 from core.attacks.objectives import OF_CLASSIFIERS
 from core.ceiling import ceiling, distances
-from core.certify import Certifying
+from core.certify.results import RobustResult, RobustSpec
+from core.certify.room import Certifying
 from core.checkpoint_training import train_checkpoint
-from core.clustr_results import RobustResult, RobustSpec
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
 from core.findings import Evidence, findings
@@ -34,14 +34,15 @@ from core.frames import (
     scores_under,
     watched,
 )
-from core.latent_room import Latents
+from core.latent import attack as latent_attack
+from core.latent.room import Latents
 from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
 from core.models.base import ClusteringModel
 from core.neighbours.room import Neighbours
-from core.own_records import ProbeReport, Reference
-from core.probe import make_reference, probe
+from core.own.probe import make_reference, probe
+from core.own.records import ProbeReport, Reference
 from core.recipes import models_of
 from core.records import (
     AttackReport,
@@ -203,8 +204,8 @@ class Lab:
     def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
         """One attack along ε: the clean frame at once, then a report after every step, with a frame more per ε."""
         attack_spec = spec.attack
-        if attack_spec.norm == "gamma" or attack_spec.attack in latent.ATTACKS:
-            yield from latent.sweep(self.library, spec, self._samples(attack_spec))
+        if attack_spec.norm == "gamma" or attack_spec.attack in latent_attack.ATTACKS:
+            yield from latent_attack.sweep(self.library, spec, self._samples(attack_spec))
             return
         mode = target_mode(attack_spec)
         card = self.library.card(attack_spec.dataset, attack_spec.model)

@@ -16,7 +16,7 @@ from core.confusions import confusions_of
 from core.data import DATASET_FACTS, DatasetFacts
 from core.errors import LabError
 from core.lessons import matching_lesson
-from core.own_records import ProbeReport, Reference
+from core.own.records import ProbeReport, Reference
 from core.recipes import models_of
 from core.records import (
     AttackScores,

@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from core.clustr_results import PlaneReport, PlaneSpec
-from core.clustr_tables import RobustLine
+from core.certify.results import PlaneReport, PlaneSpec
+from core.certify.tables import RobustLine
 from core.figures import defense, gallery, latent, neighbours, plane, stage, steps, training
 from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.clustr_results import METHODS, PlaneReport, PlaneSpec
-from core.clustr_tables import RobustLine, claims
+from core.certify.results import METHODS, PlaneReport, PlaneSpec
+from core.certify.tables import RobustLine, claims
 from core.figures import certify as figures
 from core.figures import plane
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pickers

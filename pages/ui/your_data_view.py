@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.figures import probe, words
-from core.own_records import ProbeReport
+from core.own.records import ProbeReport
 from core.records import AttackSpec, SweepSpec
 from pages.ui import cache, components, errors, jobs_bar, own_input, pickers
 from pages.ui.own_input import Work
