@@ -31,7 +31,7 @@ from core.frames import (
     first_look,
     look_bytes,
     make_frame,
-    scores_under,
+    scores_under_all,
     watched,
 )
 from core.latent import attack as latent_attack
@@ -39,7 +39,6 @@ from core.latent.room import Latents
 from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
-from core.models.base import ClusteringModel
 from core.neighbours.room import Neighbours
 from core.own.probe import make_reference, probe
 from core.own.records import ProbeReport, Reference
@@ -75,6 +74,7 @@ from core.training_plans import plan_training
 from core.training_records import TrainingPlan
 from core.types import MultiViewDataset
 
+MOST_CONTROLS = 20_000  # scores of a control, some hundred bytes each: every attack on the same samples has the same
 MOST_REFERENCES, MOST_LOOKS = 2**27, 2**27  # bytes of clean samples with what models say of them, kept once used
 CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
 
@@ -100,6 +100,7 @@ class Lab:
         self._store = store or ResultStore()
         self._maps = Maps(self.library, self._store)
         self._looks: Shelf[tuple[Subject, Frame]] = Shelf(MOST_LOOKS, look_bytes)
+        self._controls: Shelf[dict[str, AttackScores]] = Shelf(MOST_CONTROLS, len)
         self._references: Shelf[Reference] = Shelf(MOST_REFERENCES, lambda reference: reference.nbytes)
 
     @property
@@ -218,6 +219,7 @@ class Lab:
         look = partial(first_look, model, samples, card, mode, CONTROLS)
         key = (card.dataset, card.sha256, attack_spec.samples, attack_spec.seed)
         subject, clean = look() if mode == "train" else self._looks.get(key, look)
+        beside = {name: ATTACKS.make(name, target_mode=mode) for name in CONTROLS}
         report = SweepReport(spec=spec, subject=subject, frames=(clean,))
         yield report
         for i, epsilon in enumerate(spec.epsilons[1:]):
@@ -234,7 +236,8 @@ class Lab:
                 seconds=time.perf_counter() - start,
                 ensemble=ensemble,
             )
-            controls = self._controls(attack_spec, model, samples, subject, clean, budget)
+            under = partial(scores_under_all, beside, model, samples, subject, clean, budget, seed=attack_spec.seed)
+            controls = self._controls.get((*key, mode, budget), under)
             frames = (*report.frames, replace(frame, controls=controls))
             report = replace(report, frames=frames, progress=(i + 1) / (spec.points - 1))
             yield report
@@ -371,21 +374,6 @@ class Lab:
     def fit_map(self, card: CheckpointCard) -> None:
         """Fit a checkpoint's UMAP map, unless it is stored, and keep it beside the results that come with the lab."""
         self._maps.fit_umap(card)
-
-    def _controls(
-        self,
-        spec: AttackSpec,
-        model: ClusteringModel,
-        samples: MultiViewDataset,
-        subject: Subject,
-        clean: Frame,
-        budget: Budget,
-    ) -> dict[str, AttackScores]:
-        attacks = {name: ATTACKS.make(name, target_mode=spec.target_mode) for name in CONTROLS}
-        return {
-            name: scores_under(attack, model, samples, subject, clean, budget, seed=spec.seed)
-            for name, attack in attacks.items()
-        }
 
     def _samples(self, spec: AttackSpec) -> MultiViewDataset:
         """The spec's samples of the held-out part, chosen by its seed."""

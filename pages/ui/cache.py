@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from threading import RLock
 from typing import Any
 
@@ -152,6 +153,7 @@ def ask_for_sweep(spec: SweepSpec, owner: str, title: str, *, later: bool = Fals
                 the_lab.keep(report)
                 table.clear()
 
+    pixels = sum(map(prod, the_lab.dataset_facts(spec.attack.dataset).view_shapes))
     return jobs().submit(
         spec.digest,
         start,
@@ -159,6 +161,7 @@ def ask_for_sweep(spec: SweepSpec, owner: str, title: str, *, later: bool = Fals
         title=title,
         progress=lambda report: report.progress,
         weigh=lambda report: report.nbytes,
+        work=spec.passes * pixels,
         later=later,
     )
 
