@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import struct
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -15,10 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from streamlit.testing.v1 import AppTest
 
-from core import own_data
+from core import own_data, own_files
 from core.__main__ import main
 from core.checkpoints import find_cards, load_card
 from core.errors import LabError
@@ -26,7 +27,7 @@ from core.figures import pins
 from core.figures.selection import is_selection
 from core.lab import Lab
 from core.own_data import Handling
-from core.own_files import plain_name, read_picture, read_views
+from core.own_files import most_samples, plain_name, read_picture, read_views
 from core.store import ResultStore
 from pages.ui import address, errors
 from tests.conftest import PROJECT
@@ -180,6 +181,59 @@ def test_what_is_no_picture_is_refused_fast_and_in_little_memory(content):
     assert time.process_time() - start < 2  # a bound on work, hundreds of times what it takes
     assert tracemalloc.get_traced_memory()[1] < 20 * MEGABYTE
     tracemalloc.stop()
+
+
+def png_with_tags(orientation: int, damaged: int) -> bytes:
+    """A picture whose EXIF has so many tags that point outside of the file, each with a length of its own."""
+    tags = [(0x0112, 3, 1, orientation)] + [(n + 0x0200, 1, n + 10**6, n) for n in range(damaged)]
+    exif = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    chunk = b"eXIf" + exif
+    picture = encoded("PNG")
+    return picture[:33] + struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + picture[33:]
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_picture_is_upright_however_it_was_held(orientation):
+    content = png_with_tags(orientation, 0)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    np.testing.assert_array_equal(read_picture(content, "a.png")[0], upright)
+
+
+def test_thousands_of_damaged_tags_fill_no_log_and_cost_no_memory():
+    program = (
+        "import sys; from core.own_files import read_picture; read_picture(sys.stdin.buffer.read(), 'a.png'); "
+        "from PIL import TiffImagePlugin as t; print(len(getattr(t, '__warningregistry__', ())))"
+    )
+    words = [sys.executable, "-c", program]
+    ended = subprocess.run(words, input=png_with_tags(6, 20_000), capture_output=True, cwd=PROJECT, check=True)
+    assert ended.stderr == b""
+    assert int(ended.stdout) <= 1
+
+
+def test_one_file_is_read_at_a_time_so_that_many_visitors_need_no_more_memory(monkeypatch):
+    seen = []
+    for name in ("_pixels", "_header"):
+        inner = getattr(own_files, name)
+
+        def noted(*given, inner=inner):
+            seen.append(own_files._READING.locked())
+            return inner(*given)
+
+        monkeypatch.setattr(own_files, name, noted)
+    read_picture(PICTURES[0], "a.png")
+    read_views(ARCHIVES[0], SHAPES)
+    assert seen == [True] * 3
+    assert not own_files._READING.locked()
+
+
+def test_an_archive_of_large_pictures_holds_fewer_of_them():
+    shapes = ((3, 128, 64), (3, 128, 64))
+    most = most_samples(shapes)
+    assert most * sum(4 * 3 * 128 * 64 for _ in shapes) <= own_files.MOST_BYTES
+    assert most_samples(SHAPES) == own_files.MOST_SAMPLES
+    views = np.zeros((most + 1, 3, 128, 64), np.uint8)
+    with pytest.raises(LabError, match=f"from 1 to {most}"):
+        read_views(archive(view0=views, view1=views), shapes)
 
 
 NAMES = [
