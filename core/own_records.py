@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from core.records import Floats, Integers, SweepSpec
 
-
 MOST_SEEN, FEWEST_SEEN = 64, 6  # own samples whose pictures are shown under attack
 SEEN_VALUES = 3_000_000  # of all of these pictures, along ε
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -10,6 +11,7 @@ import time
 import tracemalloc
 import zipfile
 import zlib
+from dataclasses import asdict
 from hashlib import sha256
 
 import numpy as np
@@ -19,17 +21,19 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from streamlit.testing.v1 import AppTest
 
-from core import own_data, own_files
+from core import own_data, own_files, run_reader
 from core.__main__ import main
 from core.checkpoints import find_cards, load_card
 from core.errors import LabError
-from core.figures import pins
+from core.figures import pins, training, training_words
 from core.figures.selection import is_selection
+from core.files import read_limited
 from core.lab import Lab
 from core.own_data import Handling
 from core.own_files import most_samples, plain_name, read_picture, read_views
+from core.records import EpochLog, TrainSpec
 from core.store import ResultStore
-from pages.ui import address, errors
+from pages.ui import address, cache, errors, links
 from tests.conftest import PROJECT
 
 MEGABYTE = 2**20
@@ -424,6 +428,61 @@ def test_a_result_that_unpacks_to_much_is_absent(tmp_path):
     tracemalloc.stop()
 
 
+# Folders of runs: a damaged one, or one of strangers, is absent or shown, and hides no other
+
+
+PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+
+
+@PIPES
+def test_what_is_no_file_is_not_read_to_its_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless", "."):
+        with pytest.raises(LabError):
+            read_limited(tmp_path / name, 10)
+
+
+def nasty_json(values: dict):
+    yield from ("[" * 100_000, '{"a":' * 100_000, "1" * 5000, "[]", "null", '{"pid": 1e400, "birth": "1"}')
+    for key in values:
+        yield from (json.dumps(values | {key: value}) for value in NASTY_VALUES)
+
+
+def test_a_run_with_any_nasty_value_is_absent_or_can_be_shown(tmp_path):
+    path = tmp_path / "digits-conv_ae-12345678"
+    path.mkdir()
+    spec = asdict(TrainSpec(dataset="digits", model="conv_ae")) | {"replace": False, "recipe": {}}
+    log = EpochLog(phase="training", epoch=1, epochs=2, terms={"a": 1.0, "b": 0.5}, seconds=1.0, seconds_left=1.0)
+    shown = 0
+    for name, values in (("spec.json", spec), ("events.jsonl", asdict(log)), ("process.json", {})):
+        for text in nasty_json(values):
+            (path / "spec.json").write_text(json.dumps(spec))
+            (path / "events.jsonl").write_text(json.dumps(asdict(log)))
+            (path / name).write_text(text)
+            run_reader._unchanged_logs.cache_clear()  # the file is of the same size and time as another
+            run = run_reader.read_run(path)
+            if run is not None:
+                shown += 1
+                said = training_words.label(run, "Digits") + training_words.settings(run.spec)
+                said += training_words.standing(run)
+                assert not set("<>[]$`*") & set(said)
+                training.term_curves(run)
+    assert shown > 100
+
+
+def test_a_full_queue_is_said_and_breaks_no_page(monkeypatch, lab):
+    def refuse(*given, **named):
+        raise LabError("The line is full.")
+
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+    app.switch_page("pages/certify.py").run()
+    monkeypatch.setattr(cache.jobs(), "submit", refuse)
+    app.button(key="run").click().run()
+    assert not app.exception
+    assert "The line is full." in " ".join(element.value for element in app.error)
+
+
 # Addresses
 
 WORDS = st.text(max_size=80) | st.sampled_from([*NAMES, "nan", "inf", "1e400", "-0", "9" * 400, "0x10", "1_0"])
@@ -449,7 +508,16 @@ def test_what_an_address_says_is_shown_without_any_sign_that_is_read(text):
 
 
 NASTY_PARAMETERS = [
-    *("nan", "-1", "1e400", "9" * 500, "<script>alert(1)</script>", "![x](http://evil.test/a.png)", "../../etc/passwd"),
+    *(
+        "nan",
+        "-1",
+        "1e400",
+        "9" * 500,
+        "9" * 5000,
+        "<script>alert(1)</script>",
+        "![x](http://evil.test/a.png)",
+        "../../etc/passwd",
+    ),
     *("\x00", "noisy_digits" * 50, "$$x$$", ":material/bolt:", "true", "[]", "\u202e", "٣", ""),
 ]
 KEYS = (
@@ -482,9 +550,10 @@ KEYS = (
         "gal_n",
         "gal_order",
     ),
+    *("step", "sample", "t", "cell", "x", "y", "cert_seed", "cert_points", "nb_eps", "nb_push", "lat_step"),
     *("topic", "depth", "tab", "measure", "matching", "weights", "lat_data", "v", "embed", "unknown"),
 )
-PAGES = ["attack", "defense", "steps", "gallery", "tables", "train", "your_data", "guide"]
+PAGES = [*links.PAGES]
 
 
 @pytest.mark.parametrize(("number", "value"), list(enumerate(NASTY_PARAMETERS)), ids=range(len(NASTY_PARAMETERS)))
