@@ -220,6 +220,7 @@ class Trainings:
             "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH", "")))),
             "PYTHONUNBUFFERED": "1",
         }
+        (path / LOG).unlink(missing_ok=True)  # should it be a link, what it leads to stays
         with (path / LOG).open("wb") as log:
             child = subprocess.Popen(
                 self._command(plan),

@@ -29,6 +29,7 @@ from core.figures import pins, training, training_words
 from core.figures.selection import is_selection
 from core.files import read_limited
 from core.lab import Lab
+from core.locks import hold
 from core.own_data import Handling
 from core.own_files import most_samples, plain_name, read_picture, read_views
 from core.records import EpochLog, TrainSpec
@@ -360,6 +361,40 @@ def test_a_card_never_makes_a_network_larger_than_its_weights(folder):
             is_refused_or(lambda lab=lab: lab.library.model(lab.library.card("digits", "conv_ae")))
 
 
+SIGNED = ("![x](http://evil.test/a)", "http://evil.test", "=HYPERLINK(1)", "@SUM(1)", "<img src=x>", "$x$", "a\nb", "`")
+
+
+def test_no_text_of_a_card_can_be_a_picture_a_link_or_a_formula(folder):
+    path = folder / "digits" / "conv_ae.json"
+    card = json.loads(path.read_text())
+    assert load_card(folder, "digits", "conv_ae")
+    for place in [
+        ("device",),
+        ("command",),
+        ("torch",),
+        ("protocol",),
+        ("recipe", "precision"),
+        ("recipe", "model_options", "x"),
+    ]:
+        for sign in SIGNED:
+            path.write_text(json.dumps(with_value(card, place, sign)))
+            with pytest.raises(LabError, match="damaged"):
+                load_card(folder, "digits", "conv_ae")
+
+
+def test_a_card_without_a_whole_recipe_leaves_the_cost_of_a_training_unknown(folder):
+    path = folder / "digits" / "conv_ae.json"
+    card = json.loads(path.read_text())
+    for recipe in (
+        {"model_options": {}},
+        card["recipe"] | {"schedule": None},
+        card["recipe"] | {"schedule": {"epochs": 0}},
+    ):
+        path.write_text(json.dumps(card | {"recipe": recipe}))
+        lab = Lab(checkpoints=folder, device="cpu")
+        assert lab.training_plan(TrainSpec(dataset="digits", model="conv_ae")).seconds is None
+
+
 def test_a_card_that_names_other_files_reads_none_of_them(folder):
     outside = folder.parent / "secret.json"
     outside.write_text("{}")
@@ -443,9 +478,9 @@ def test_what_is_no_file_is_not_read_to_its_end(tmp_path):
             read_limited(tmp_path / name, 10)
 
 
-def nasty_json(values: dict):
+def nasty_json(values: dict, keys: tuple[str, ...]):
     yield from ("[" * 100_000, '{"a":' * 100_000, "1" * 5000, "[]", "null", '{"pid": 1e400, "birth": "1"}')
-    for key in values:
+    for key in keys:
         yield from (json.dumps(values | {key: value}) for value in NASTY_VALUES)
 
 
@@ -455,8 +490,13 @@ def test_a_run_with_any_nasty_value_is_absent_or_can_be_shown(tmp_path):
     spec = asdict(TrainSpec(dataset="digits", model="conv_ae")) | {"replace": False, "recipe": {}}
     log = EpochLog(phase="training", epoch=1, epochs=2, terms={"a": 1.0, "b": 0.5}, seconds=1.0, seconds_left=1.0)
     shown = 0
-    for name, values in (("spec.json", spec), ("events.jsonl", asdict(log)), ("process.json", {})):
-        for text in nasty_json(values):
+    told = ("dataset", "model", "protocol", "kind", "recipe")
+    for name, values, keys in (
+        ("spec.json", spec, told),
+        ("events.jsonl", asdict(log), tuple(asdict(log))),
+        ("process.json", {}, ()),
+    ):
+        for text in nasty_json(values, keys):
             (path / "spec.json").write_text(json.dumps(spec))
             (path / "events.jsonl").write_text(json.dumps(asdict(log)))
             (path / name).write_text(text)
@@ -467,8 +507,21 @@ def test_a_run_with_any_nasty_value_is_absent_or_can_be_shown(tmp_path):
                 said = training_words.label(run, "Digits") + training_words.settings(run.spec)
                 said += training_words.standing(run)
                 assert not set("<>[]$`*") & set(said)
-                training.term_curves(run)
+                if text.startswith('{"phase"'):
+                    training.terms(run)
+                    training_words.reading(run, training.phase_ends(run.logs or run.trials))
     assert shown > 100
+
+
+@PIPES
+def test_a_link_in_place_of_a_lock_is_not_written_through(tmp_path):
+    outside, run = tmp_path / "letter.txt", tmp_path / "run"
+    outside.write_text("dear")
+    run.mkdir()
+    (run / "lock").symlink_to(outside)
+    with pytest.raises(LabError, match="Cannot write"), hold(run):
+        pass
+    assert outside.read_text() == "dear"
 
 
 def test_a_full_queue_is_said_and_breaks_no_page(monkeypatch, lab):

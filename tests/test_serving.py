@@ -27,8 +27,9 @@ SAFE = {
         "enableAgentApi": False,
         "enableStaticServing": False,
         "maxUploadSize": 10,
+        "maxWidgetStateSize": 1,
     },
-    "client": {"showErrorDetails": "none", "toolbarMode": "viewer"},
+    "client": {"showErrorDetails": "none", "toolbarMode": "viewer", "allowedOrigins": []},
     "browser": {"gatherUsageStats": False},
 }
 
