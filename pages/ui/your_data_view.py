@@ -18,7 +18,7 @@ from pages.ui.pickers import Target
 
 PAD_WIDTH = 320
 NARROW = "<style>@media (max-width: 1200px) { .st-key-own-places { flex-direction: column; } }</style>"
-KEEPING = "Only this session sees what you bring. It is held in memory, never written down, and gone with the session."
+KEEPING = "Only this session sees what you bring. It is held in memory, kept in no file, and gone with the session."
 HONESTY = (
     "What you bring is not from the data set's distribution, so expect less than the model's scores. A cluster is not "
     "a class: it is called after the label that most of its held-out samples have, matched one to one."
