@@ -130,7 +130,7 @@ MAY_IMPORT = {
     "core.training_plans": "core.training_intents core.checkpoints core.data core.errors core.library "
     "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
-    "core.attack_making": "core.attacks core.latent core.library core.records",
+    "core.attack_making": "core.attacks core.latent core.library core.models core.records",
     "core.maps": "numpy core.errors core.frames core.library core.projection core.records core.shelf core.store "
     "core.types",
     "core.bench": "torch core",
