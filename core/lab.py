@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import confusions, latent, lessons, sweep_scores, theorem, traces
-from core.attack_making import make_attack, norm, objectives, target_mode, usual_objective, weights_behind
+from core import confusions, lessons, sweep_scores, theorem, traces
+from core.attack_making import make_attack, norm, objectives, target_mode, weights_behind
 from core.attacks import ATTACKS
 from core.attacks.base import Budget
 from core.ceiling import ceiling, distances
-from core.certify import Certifying
+from core.certify.results import RobustResult, RobustSpec
+from core.certify.room import Certifying
 from core.checkpoint_training import train_checkpoint
-from core.clustr_results import RobustResult, RobustSpec
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
 from core.findings import Evidence, findings
@@ -33,14 +33,15 @@ from core.frames import (
     scores_under,
     watched,
 )
-from core.latent_room import Latents
+from core.latent import attack as latent_attack
+from core.latent.room import Latents
 from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
 from core.models.base import ClusteringModel
 from core.neighbours.room import Neighbours
-from core.own_records import ProbeReport, Reference
-from core.probe import make_reference, probe
+from core.own.probe import make_reference, probe
+from core.own.records import ProbeReport, Reference
 from core.recipes import models_of
 from core.records import (
     AttackReport,
@@ -109,6 +110,10 @@ class Lab:
         """Every readable checkpoint of a kind in its card; those that cannot be read are named by :meth:`problems`."""
         return self.library.cards(kind)
 
+    def has_model(self, dataset: str, name: str) -> bool:
+        """Whether there is such a checkpoint, one that was written a moment ago too."""
+        return self.library.find(dataset, name) is not None
+
     def problems(self) -> tuple[str, ...]:
         """One sentence for each checkpoint that cannot be read."""
         return self.library.problems()
@@ -134,10 +139,6 @@ class Lab:
     def objectives(self, dataset: str, *models: str) -> tuple[str, ...]:
         """What FGSM and PGD can maximise on all of these checkpoints, the usual one first."""
         return objectives(self.library, dataset, models)
-
-    def usual_objective(self, dataset: str, model: str, attack: str) -> str:
-        """What an attack on a checkpoint maximises unless something else is asked for."""
-        return usual_objective(self.library, dataset, model, attack)
 
     def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
         """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""
@@ -202,8 +203,8 @@ class Lab:
     def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
         """One attack along ε: the clean frame at once, then a report after every step, with a frame more per ε."""
         attack_spec = spec.attack
-        if attack_spec.norm == "gamma" or attack_spec.attack in latent.ATTACKS:
-            yield from latent.sweep(self.library, spec, self._samples(attack_spec))
+        if attack_spec.norm == "gamma" or attack_spec.attack in latent_attack.ATTACKS:
+            yield from latent_attack.sweep(self.library, spec, self._samples(attack_spec))
             return
         mode = target_mode(attack_spec)
         card = self.library.card(attack_spec.dataset, attack_spec.model)

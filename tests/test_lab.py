@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.attack_making import usual_objective
 from core.attacks import ATTACKS
 from core.checkpoints import load_card
 from core.errors import LabError
@@ -281,7 +282,7 @@ def test_of_both_kinds_together_the_assignment_is_the_usual_one(monkeypatch):
 
 
 def test_an_objective_is_only_the_business_of_attacks_that_have_one():
-    made = Lab(checkpoints=PROJECT / "checkpoints", device="cpu")
-    usual = {name: made.usual_objective("digits", "clustr", name) for name in ("pgd", "fgsm", "noise", "ensemble")}
+    library = Lab(checkpoints=PROJECT / "checkpoints", device="cpu").library
+    usual = {name: usual_objective(library, "digits", "clustr", name) for name in ("pgd", "fgsm", "noise", "ensemble")}
     assert usual == {"pgd": "margin", "fgsm": "margin", "noise": "both", "ensemble": "both"}
-    assert made.usual_objective("noisy_digits", "cl_mvc", "pgd") == "both"
+    assert usual_objective(library, "noisy_digits", "cl_mvc", "pgd") == "both"

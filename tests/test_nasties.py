@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core import own_data
 from core.__main__ import main
 from core.checkpoints import find_cards, load_card
 from core.errors import LabError
 from core.figures import pins
 from core.figures.selection import is_selection
 from core.lab import Lab
-from core.own_data import Handling
-from core.own_files import plain_name, read_picture, read_views
+from core.own import reading
+from core.own.files import plain_name, read_picture, read_views
+from core.own.reading import Handling
 from core.store import ResultStore
 from pages.ui import address, errors
 from tests.conftest import PROJECT
@@ -176,7 +176,7 @@ NO_PICTURES = {
 def test_what_is_no_picture_is_refused_fast_and_in_little_memory(content):
     tracemalloc.start()
     start = time.process_time()
-    assert is_refused_or(lambda: own_data.from_pictures("noisy_digits", [("a.png", content)], [], Handling()))
+    assert is_refused_or(lambda: reading.from_pictures("noisy_digits", [("a.png", content)], [], Handling()))
     assert time.process_time() - start < 2  # a bound on work, hundreds of times what it takes
     assert tracemalloc.get_traced_memory()[1] < 20 * MEGABYTE
     tracemalloc.stop()

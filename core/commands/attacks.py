@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from tqdm import tqdm
 
+from core.attack_making import usual_objective
 from core.commands.printing import Row, make_lab, print_json, print_table, split_target, three_scores
 from core.data import DATASET_FACTS, DATASETS
 from core.figures import ensemble_words
@@ -40,7 +41,7 @@ def evaluate(options: Namespace) -> None:
         spec = AttackSpec(
             dataset=dataset, model=model, attack=name, epsilon=epsilon, samples=options.samples,
             seed=options.seed, steps=options.steps,
-            objective=options.objective or lab.usual_objective(dataset, model, name),
+            objective=options.objective or usual_objective(lab.library, dataset, model, name),
         )  # fmt: skip
         reports[name] = last_report(lab.sweep(SweepSpec(attack=spec, points=2)), options)
     if options.json:
@@ -117,7 +118,7 @@ def _attack_spec(lab: Lab, options: Namespace) -> AttackSpec:
         views=options.views,
         norm=options.norm,
         steps=options.steps,
-        objective=options.objective or lab.usual_objective(dataset, model, options.attack),
+        objective=options.objective or usual_objective(lab.library, dataset, model, options.attack),
         target_mode=options.target_mode,
     )
 

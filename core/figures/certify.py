@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from core.clustr_results import ATTACKS, HONEST, METHODS, PlaneReport, PlaneSpec
-from core.clustr_tables import RobustClaim, RobustLine, figure_3, honest, median_radius, radius_grid
+from core.certify.results import ATTACKS, HONEST, METHODS, PlaneReport, PlaneSpec
+from core.certify.tables import RobustClaim, RobustLine, figure_3, honest, median_radius, radius_grid
 from core.figures import theme
 from core.figures.plane import TITLES
-from core.published_clustr import PRINTED, ROWS
+from core.published.clustr import PRINTED, ROWS
 
 SETS = {"two_moons": "Two moons", "two_circles": "Two circles"}
 NAMES = {

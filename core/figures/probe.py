@@ -17,7 +17,7 @@ from core.figures.stage import (
     map_shares,
     matched_columns,
 )
-from core.own_records import ProbeFrame, ProbeReport, Reference
+from core.own.records import ProbeFrame, ProbeReport, Reference
 from core.records import Floats, Integers, MapRecord, Subject
 
 MAX_SHOWN, MIN_SHOWN = 64, 6  # samples whose pictures travel
