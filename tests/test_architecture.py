@@ -158,7 +158,8 @@ MAY_IMPORT = {
     "core.studies.records core.table_records",
     "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
     "core.studies.plans core.studies.records core.table_records core.tables",
-    "core.commands": "tqdm core.attack_making core.attacks core.bench core.certify.results core.certify.tables core.data core.defenses "
+    "core.commands": "tqdm core.attack_making "
+    "core.attacks core.bench core.certify.results core.certify.tables core.data core.defenses "
     "core.distributed core.doctor core.errors core.figures.ensemble_words core.figures.table_text core.lab "
     "core.latent.tables core.matrix core.models core.neighbours core.published.alrdc core.published.clustr "
     "core.published.ncp_acl core.recipes core.records core.runtime core.studies core.tables core.walk",
