@@ -61,7 +61,7 @@ MAY_IMPORT = {
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
     "core.runtime": "torch core.errors",
-    "core.data": "numpy torch torchvision sklearn PIL core.errors core.records core.registry core.types",
+    "core.data": "numpy torch torchvision scipy sklearn PIL core.errors core.records core.registry core.types",
     "core.losses": "torch sklearn",
     "core.clustering": "torch sklearn core.errors",
     "core.lars": "torch",
