@@ -398,6 +398,12 @@ def test_pgd_ascends_every_objective(objective, trained, views):
     assert steps[-1].objective.mean() > steps[0].objective.mean()
 
 
+def test_what_compares_views_is_refused_on_one():
+    alone = Encoding((torch.ones(3, 2),), torch.ones(3, 2), torch.ones(3, 2), torch.full((3, 2), 0.5))
+    with pytest.raises(LabError, match="compares views, and here is only one; choose assignment"):
+        OBJECTIVES.make("contrastive")(alone, alone)
+
+
 def as_rows(tensors):
     return [tensor.double().tolist() for tensor in tensors]
 

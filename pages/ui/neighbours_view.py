@@ -139,7 +139,7 @@ def show(chosen: Chosen) -> None:
         data=spec.dataset,
         model=spec.model,
         attack="pgd",
-        goal="assignment",
+        goal="margin",
     )
 
 

@@ -29,7 +29,7 @@ def pick(chosen: Target) -> tuple[TraceSpec, str]:
         epsilon = pickers.pick_epsilon(chosen.facts)
         n_steps = pickers.pick_number("Steps", "steps", 1, pickers.STEPS, STEPS, "Iterations of PGD.")
         with st.container(width=240):
-            objective = pickers.pick_objective("pgd", without=ALONE)
+            objective = pickers.pick_objective("pgd", chosen.card.dataset, (chosen.card.name,), without=ALONE)
         seed = pickers.pick_number(
             "Seed", "seed", 0, pickers.SEEDS, 0, "Chooses the samples to choose from and PGD's random start."
         )

@@ -41,7 +41,7 @@ def pick(chosen: Target) -> tuple[AttackSpec, DeltaGenerator]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         epsilon = pickers.pick_epsilon(chosen.facts)
         seed = pickers.pick_number("Seed", "seed", 0, pickers.SEEDS, 0, "Drives the attack and the noise of view 2.")
-        details = pickers.pick_details(chosen.facts, attack)
+        details = pickers.pick_details(chosen, attack)
         run_slot = st.container(width="content")
     spec = AttackSpec(
         dataset=card.dataset, model=card.name, attack=attack, epsilon=epsilon, samples=1, seed=seed, **details
