@@ -123,13 +123,14 @@ def counter_example() -> go.Figure:
             )
         )
         figure.add_annotation(
-            x=border,
+            x=(POINT + border) / 2 if border < POINT else border,
             y=height,
             text=words,
             showarrow=False,
             font={"color": style["color"]},
-            xanchor="right" if border < POINT else "left",
-            xshift=-8 if border < POINT else 8,
+            xanchor="center" if border < POINT else "left",
+            xshift=0 if border < POINT else 8,
+            yshift=14 if border < POINT else 0,
         )
     marker = {"size": 13, "color": theme.ROLES_LIGHT["neutral"]}
     figure.add_trace(go.Scatter(x=[POINT], y=[0], mode="markers", marker=marker, showlegend=False, hoverinfo="skip"))

@@ -141,6 +141,7 @@ def pick_attack(options: Sequence[str]) -> str:
             key="attack",
             bind="query-params",
             label_visibility="collapsed",
+            wrap=True,
         )
         attack = picked if picked in options else usual
         st.caption(words.attack_sentence(attack), width="content")
