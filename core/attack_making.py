@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from core import latent
 from core.attacks import ATTACKS
 from core.attacks.base import Attack, Norm, TargetMode
+from core.latent import attack as latent_attack
 from core.library import Library
 from core.records import AttackSpec, CheckpointCard, digest
 
@@ -37,8 +37,8 @@ def _members(library: Library, card: CheckpointCard) -> dict[str, Any]:
 
 def weights_behind(library: Library, spec: AttackSpec, card: CheckpointCard) -> str | None:
     """Digest of the other weights that an attack uses: the attacker's, and for the ensemble its surrogate's too."""
-    if spec.attack in latent.ATTACKS:
-        moved = latent.attacker(library, card, spec.attack)
+    if spec.attack in latent_attack.ATTACKS:
+        moved = latent_attack.attacker(library, card, spec.attack)
         return None if moved is None else moved.sha256
     if spec.attack not in ("gan", "ensemble"):
         return None

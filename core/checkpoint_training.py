@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from core import latent
 from core.attacks import ATTACKS
 from core.attacks.base import Attack, Budget
 from core.attacks.gan import GenerativeAttack
@@ -17,6 +16,7 @@ from core.checkpoints import save_checkpoint
 from core.distributed import is_first
 from core.errors import LabError
 from core.frames import clean_scores, encode, make_frame, make_subject, scores_under
+from core.latent import attack as latent_attack
 from core.library import Library
 from core.models.base import ClusteringModel
 from core.models.encoders import use_precision
@@ -71,6 +71,7 @@ def train_checkpoint(
         if is_first():
             card = save_checkpoint(library.checkpoints, card, stored.weights, stored.narrow)
             folder.publish(card)
+        library.look_again()
         return card
 
 
@@ -258,9 +259,11 @@ def _plan_latent(library: Library, intent: Intent) -> Plan:
         return latent_attacker_training(recipe, model, seed=spec.seed + run, device=library.device)
 
     def score(networks: Any, held_out: MultiViewDataset) -> tuple[AttackScores, dict[str, AttackScores]]:
-        subject, clean = latent.start(model, held_out, target.n_clusters, target.sha256)
-        frame = latent.frame(model, held_out, subject, clean, networks.of(recipe.gamma), recipe.gamma, seed=spec.seed)
-        return clean.scores, {"latent": frame.scores, latent.CONTROL: frame.controls[latent.CONTROL]}
+        subject, clean = latent_attack.start(model, held_out, target.n_clusters, target.sha256)
+        frame = latent_attack.frame(
+            model, held_out, subject, clean, networks.of(recipe.gamma), recipe.gamma, seed=spec.seed
+        )
+        return clean.scores, {"latent": frame.scores, latent_attack.CONTROL: frame.controls[latent_attack.CONTROL]}
 
     return _plan_against(library, intent, make, score)
 

@@ -21,7 +21,7 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 KEEP = 12  # ended jobs of each kind of work whose results stay readable
 KEEP_BYTES = 5 << 27  # 640 MiB, the most that their results may weigh together
 MOST_WAITING, MOST_OF_ONE = 200, 40  # jobs in line, of all owners and of one
-REMEMBERED = 8  # ended jobs of a kind whose times tell how long the next one takes
+REMEMBERED = 8  # ended jobs of a kind whose times, and work, tell how long the next one takes
 ABSENCE = 150.0  # seconds without a sign of its owner after which a job is given up; a hidden tab gives one a minute
 MESSAGE_LENGTH = 200
 NICENESS = 5  # of the worker: who looks at a stored result waits little for who computes
@@ -58,6 +58,7 @@ class _Job:
     measure: Callable[[Any], float]
     weigh: Callable[[Any], int]
     owners: set[str]
+    work: float = 1.0
     later: bool = False
     turn: int = 0  # how many jobs of its first owner waited before it
     state: State = "waiting"
@@ -84,7 +85,7 @@ class JobQueue:
         self._keep, self._keep_bytes, self._absence = keep, keep_bytes, absence
         self._seen: dict[str, float] = {}  # when each owner gave its last sign
         self._jobs: OrderedDict[str, _Job] = OrderedDict()  # oldest use first
-        self._times: dict[str, deque[float]] = {}  # seconds of the last jobs that were done, by noun
+        self._times: dict[str, deque[tuple[float, float]]] = {}  # of the last that were done, by noun: seconds, work
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
         self._changed = threading.Condition()
@@ -100,19 +101,21 @@ class JobQueue:
         noun: str = "attack",
         progress: Callable[[Any], float] = lambda result: 0.0,
         weigh: Callable[[Any], int] = lambda result: 0,
+        work: float = 1.0,
         later: bool = False,
     ) -> JobView:
         """Queue the work ``start()`` yields, or join the job of the same ``key`` that waits, runs or is done.
 
         ``progress`` reads the share of the work that is done off a result, ``weigh`` its bytes; ``noun`` names the work
-        in a failure. Work for ``later`` gives way to work that somebody waits for, until it is submitted without it.
+        in a failure. ``work`` says how much it is beside other work of that noun, for those who wait. Work for
+        ``later`` gives way to work that somebody waits for, until it is submitted without it.
         Raises :class:`LabError` where the line is full.
         """
         with self._changed:
             job = self._jobs.get(key)
             if job is None or job.state in ("failed", "cancelled"):
                 self._check_room(owner)
-                job = _Job(key, title, noun, start, progress, weigh, owners=set(), later=later)
+                job = _Job(key, title, noun, start, progress, weigh, owners=set(), work=work, later=later)
                 self._jobs[key] = job
                 self._line_up(job, owner)
                 self._ensure_worker()
@@ -249,7 +252,7 @@ class JobQueue:
     def _end(self, job: _Job, state: State) -> None:
         job.state, job.ended = state, time.monotonic()
         if state == "done":
-            self._times.setdefault(job.noun, deque(maxlen=REMEMBERED)).append(job.ended - job.started)
+            self._times.setdefault(job.noun, deque(maxlen=REMEMBERED)).append((job.ended - job.started, job.work))
         ended = [other for other in self._jobs.values() if other.state not in ("waiting", "running")]
         alike = [other for other in ended if other.noun == job.noun]
         for other in alike[: max(0, len(alike) - self._keep)]:
@@ -289,8 +292,9 @@ class JobQueue:
         return sum(known) if len(known) == len(before) else None
 
     def _usual_seconds(self, job: _Job) -> float | None:
+        """As long as the last of its kind took for each piece of work."""
         times = self._times.get(job.noun)
-        return sum(times) / len(times) if times else None
+        return job.work * sum(seconds for seconds, _ in times) / sum(work for _, work in times) if times else None
 
     def _position(self, job: _Job) -> int:
         if job not in self._waiting:

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import confusions, latent, lessons, sweep_scores, theorem, traces
+from core import confusions, lessons, sweep_scores, theorem, traces
 from core.attack_making import make_attack, norm, target_mode, weights_behind
 from core.attacks import ATTACKS, OBJECTIVES
 from core.attacks.base import Budget
 from core.attacks.objectives import OF_CLASSIFIERS
 from core.ceiling import ceiling, distances
-from core.certify import Certifying
+from core.certify.results import RobustResult, RobustSpec
+from core.certify.room import Certifying
 from core.checkpoint_training import train_checkpoint
-from core.clustr_results import RobustResult, RobustSpec
 from core.data import DATASET_FACTS, DATASETS, DatasetFacts
 from core.errors import LabError
 from core.findings import Evidence, findings
@@ -31,17 +31,17 @@ from core.frames import (
     first_look,
     look_bytes,
     make_frame,
-    scores_under,
+    scores_under_all,
     watched,
 )
-from core.latent_room import Latents
+from core.latent import attack as latent_attack
+from core.latent.room import Latents
 from core.library import Library
 from core.maps import MAP_SAMPLES, Maps
 from core.metrics import match
-from core.models.base import ClusteringModel
 from core.neighbours.room import Neighbours
-from core.own_records import ProbeReport, Reference
-from core.probe import make_reference, probe
+from core.own.probe import make_reference, probe
+from core.own.records import ProbeReport, Reference
 from core.recipes import models_of
 from core.records import (
     AttackReport,
@@ -74,6 +74,7 @@ from core.training_plans import plan_training
 from core.training_records import TrainingPlan
 from core.types import MultiViewDataset
 
+MOST_CONTROLS = 20_000  # scores of a control, some hundred bytes each: every attack on the same samples has the same
 MOST_REFERENCES, MOST_LOOKS = 2**27, 2**27  # bytes of clean samples with what models say of them, kept once used
 CONTROLS = ("noise", "untrained_generator")  # stand beside every attack, at the same budget
 
@@ -99,6 +100,7 @@ class Lab:
         self._store = store or ResultStore()
         self._maps = Maps(self.library, self._store)
         self._looks: Shelf[tuple[Subject, Frame]] = Shelf(MOST_LOOKS, look_bytes)
+        self._controls: Shelf[dict[str, AttackScores]] = Shelf(MOST_CONTROLS, len)
         self._references: Shelf[Reference] = Shelf(MOST_REFERENCES, lambda reference: reference.nbytes)
 
     @property
@@ -109,6 +111,10 @@ class Lab:
     def cards(self, kind: str = "model") -> tuple[CheckpointCard, ...]:
         """Every readable checkpoint of a kind in its card; those that cannot be read are named by :meth:`problems`."""
         return self.library.cards(kind)
+
+    def has_model(self, dataset: str, name: str) -> bool:
+        """Whether there is such a checkpoint, one that was written a moment ago too."""
+        return self.library.find(dataset, name) is not None
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for each checkpoint that cannot be read."""
@@ -199,8 +205,8 @@ class Lab:
     def sweep(self, spec: SweepSpec) -> Iterator[SweepReport]:
         """One attack along ε: the clean frame at once, then a report after every step, with a frame more per ε."""
         attack_spec = spec.attack
-        if attack_spec.norm == "gamma" or attack_spec.attack in latent.ATTACKS:
-            yield from latent.sweep(self.library, spec, self._samples(attack_spec))
+        if attack_spec.norm == "gamma" or attack_spec.attack in latent_attack.ATTACKS:
+            yield from latent_attack.sweep(self.library, spec, self._samples(attack_spec))
             return
         mode = target_mode(attack_spec)
         card = self.library.card(attack_spec.dataset, attack_spec.model)
@@ -213,6 +219,7 @@ class Lab:
         look = partial(first_look, model, samples, card, mode, CONTROLS)
         key = (card.dataset, card.sha256, attack_spec.samples, attack_spec.seed)
         subject, clean = look() if mode == "train" else self._looks.get(key, look)
+        beside = {name: ATTACKS.make(name, target_mode=mode) for name in CONTROLS}
         report = SweepReport(spec=spec, subject=subject, frames=(clean,))
         yield report
         for i, epsilon in enumerate(spec.epsilons[1:]):
@@ -229,7 +236,8 @@ class Lab:
                 seconds=time.perf_counter() - start,
                 ensemble=ensemble,
             )
-            controls = self._controls(attack_spec, model, samples, subject, clean, budget)
+            under = partial(scores_under_all, beside, model, samples, subject, clean, budget, seed=attack_spec.seed)
+            controls = self._controls.get((*key, mode, budget), under)
             frames = (*report.frames, replace(frame, controls=controls))
             report = replace(report, frames=frames, progress=(i + 1) / (spec.points - 1))
             yield report
@@ -366,21 +374,6 @@ class Lab:
     def fit_map(self, card: CheckpointCard) -> None:
         """Fit a checkpoint's UMAP map, unless it is stored, and keep it beside the results that come with the lab."""
         self._maps.fit_umap(card)
-
-    def _controls(
-        self,
-        spec: AttackSpec,
-        model: ClusteringModel,
-        samples: MultiViewDataset,
-        subject: Subject,
-        clean: Frame,
-        budget: Budget,
-    ) -> dict[str, AttackScores]:
-        attacks = {name: ATTACKS.make(name, target_mode=spec.target_mode) for name in CONTROLS}
-        return {
-            name: scores_under(attack, model, samples, subject, clean, budget, seed=spec.seed)
-            for name, attack in attacks.items()
-        }
 
     def _samples(self, spec: AttackSpec) -> MultiViewDataset:
         """The spec's samples of the held-out part, chosen by its seed."""

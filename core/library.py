@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,13 +18,22 @@ from core.models import MODELS
 from core.models.base import ClusteringModel, LatentModel
 from core.records import CheckpointCard
 from core.registry import unknown
-from core.shelf import Shelf
+from core.shelf import Recent, Shelf
 from core.types import MultiViewDataset
 
 UNDEFENDED = "cl_mvc"  # the network that the defenses train
+UNSEEN = 1.0  # seconds that a checkpoint of another process may go unnoticed: thirty readers would look all the time
 MOST_DATA, MOST_WEIGHTS = 2**30, 2**29  # bytes of data sets and of networks that are kept once they were used
 Parts = tuple[MultiViewDataset, MultiViewDataset]
 Make = Callable[[torch.device], torch.nn.Module]  # builds a network with any weights, on a device
+
+
+@dataclass(frozen=True)
+class Found:
+    """The checkpoints of a folder: cards by kind, a sentence for each that cannot be read."""
+
+    cards: dict[str, tuple[CheckpointCard, ...]]
+    problems: tuple[str, ...]
 
 
 class Library:
@@ -35,22 +45,41 @@ class Library:
         self._data_root = data
         self._parts: Shelf[Parts] = Shelf(MOST_DATA, _data_bytes)
         self._networks: Shelf[torch.nn.Module] = Shelf(MOST_WEIGHTS, _weight_bytes)
+        self._found: Recent[Found] = Recent(self._find, UNSEEN)
 
     def cards(self, kind: str) -> tuple[CheckpointCard, ...]:
         """Every readable checkpoint of a kind of its card, in the order of data sets and models."""
-        cards = [card for card in find_cards(self.checkpoints)[0] if card.kind == kind]
-        return tuple(sorted(cards, key=_place))
+        return self._found.get().cards.get(kind, ())
 
     def problems(self) -> tuple[str, ...]:
         """One sentence for each checkpoint that cannot be read."""
-        return find_cards(self.checkpoints)[1]
+        return self._found.get().problems
+
+    def look_again(self) -> None:
+        """See a checkpoint that has just been written."""
+        self._found.again()
+
+    def _find(self) -> Found:
+        cards, problems = find_cards(self.checkpoints)
+        kinds = {card.kind for card in cards}
+        ordered = sorted(cards, key=_place)
+        return Found({kind: tuple(card for card in ordered if card.kind == kind) for kind in kinds}, problems)
+
+    def find(self, dataset: str, name: str) -> CheckpointCard | None:
+        """The card of one model, of one that was written a moment ago too; None where there is none."""
+        for found in (self._found.get, self._found.again):
+            for card in found().cards.get("model", ()):
+                if (card.dataset, card.name) == (dataset, name):
+                    return card
+        return None
 
     def card(self, dataset: str, name: str) -> CheckpointCard:
         """The card of one model. Raises :class:`LabError` saying what there is, or why it cannot be read."""
         DATASETS[dataset]
-        names = {card.name: card for card in self.cards("model") if card.dataset == dataset}
-        if name in names:
-            return names[name]
+        card = self.find(dataset, name)
+        if card is not None:
+            return card
+        names = [card.name for card in self.cards("model") if card.dataset == dataset]
         if is_name(name) and (self.checkpoints / dataset / f"{name}.json").is_file():
             load_card(self.checkpoints, dataset, name)  # raises the reason, unless it is an attacker
         hint = f" Make one with python -m core train {dataset}/{_usual(dataset)}." if not names else ""

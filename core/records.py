@@ -103,6 +103,13 @@ class SweepSpec:
         return tuple(self.attack.epsilon * i / (self.points - 1) for i in range(self.points))
 
     @property
+    def passes(self) -> int:
+        """How often a sample passes the model, forward or back: roughly how long this takes beside other sweeps."""
+        attack = self.attack
+        each = {"fgsm": 3, "pgd": 3 * attack.steps, "ensemble": 60 * attack.steps}.get(attack.attack, 0)
+        return (self.points - 1) * attack.samples * (3 + each)  # the attacked samples are looked at, and two controls
+
+    @property
     def digest(self) -> str:
         """SHA-256 (hex) of every field."""
         return digest(asdict(self))

@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 
 from core.data.facts import DatasetFacts
 from core.errors import LabError
-from core.published import TABLE_1, TABLE_3, TABLE_3_EPSILONS
+from core.published.ar_dmvc import TABLE_1, TABLE_3, TABLE_3_EPSILONS
 from core.records import AttackScores, CheckpointCard, Scores, SweepScores, SweepSpec
 from core.studies import plans
 from core.studies.records import TrialRecord, TrialSpec

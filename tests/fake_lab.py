@@ -16,7 +16,7 @@ from core.confusions import confusions_of
 from core.data import DATASET_FACTS, DatasetFacts
 from core.errors import LabError
 from core.lessons import matching_lesson
-from core.own_records import ProbeReport, Reference
+from core.own.records import ProbeReport, Reference
 from core.recipes import models_of
 from core.records import (
     AttackScores,
@@ -123,6 +123,9 @@ class FakeLab:
     def cards(self) -> tuple[CheckpointCard, ...]:
         models = (card("cl_mvc"), card("ar_dmvc"), card("ar_dmvc_am"), card("rcd_mvc"), card("simvc.released"))
         return (*models, card("cl_mvc", "noisy_fashion"), card("cl_mvc", "synthetic_people"))
+
+    def has_model(self, dataset: str, name: str) -> bool:
+        return (dataset, name) in [(card.dataset, card.name) for card in self.cards()]
 
     def problems(self) -> tuple[str, ...]:
         return ("checkpoints/noisy_digits/eamc: the weights do not have the digest its card names. Train it again.",)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from core.errors import LabError
-from core.own_records import ProbeFrame, ProbeReport, Reference
+from core.own.records import ProbeFrame, ProbeReport, Reference
 from core.records import SweepSpec
 
 DIGEST = "9f2c41d07b5e" + "0" * 52

@@ -16,10 +16,10 @@ STANDARD = sys.stdlib_module_names
 MAY_IMPORT = {
     "app": "streamlit pages",
     "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
-    "pages.ui": "streamlit core.lab core.own_data core.own_files core.own_records core.records core.trace_records "
+    "pages.ui": "streamlit core.lab core.own.reading core.own.files core.own.records core.records core.trace_records "
     "core.figures core.errors core.jobs core.processes core.shelf core.studies.plans core.studies.records "
-    "core.table_records core.tables core.training_records core.latent_results core.latent_tables "
-    "core.published_alrdc core.clustr_results core.clustr_tables core.neighbours.pursuit_records "
+    "core.table_records core.tables core.training_records core.latent.results core.latent.tables "
+    "core.published.alrdc core.certify.results core.certify.tables core.neighbours.pursuit_records "
     "core.neighbours.records core.neighbours.tables",
     # Words and files: no tensors
     "core": "",
@@ -36,8 +36,6 @@ MAY_IMPORT = {
     "core.locks": "core.errors",
     "core.run_reader": "core.errors core.files core.locks core.records core.training_records core.workload",
     "core.processes": "core.errors core.files core.locks core.run_reader core.training_records",
-    "core.own_records": "core.records",
-    "core.own_files": "numpy PIL core.errors core.records",
     "core.metrics": "numpy scipy sklearn core.errors core.records",
     "core.ceiling": "numpy scipy core.errors core.records",
     "core.projection": "numpy umap core.errors core.records",
@@ -50,16 +48,16 @@ MAY_IMPORT = {
     "core.confusions": "numpy core.errors core.metrics core.records core.store",
     "core.figures": "numpy plotly PIL core.ensemble_records core.errors core.records core.studies.plans "
     "core.studies.records core.trace_records core.tables core.table_records core.training_records",
-    "core.figures.table_words": "core.figures core.published core.records core.studies.plans core.tables "
+    "core.figures.table_words": "core.figures core.published.ar_dmvc core.records core.studies.plans core.tables "
     "core.table_records",
     "core.figures.trial_words": "core.data.facts core.figures core.records core.studies.records",
-    "core.figures.plane": "numpy core.clustr_results core.figures",
-    "core.figures.certify": "plotly core.clustr_results core.clustr_tables core.figures core.published_clustr",
-    "core.figures.stage": "numpy core.figures core.latent_results core.records",
-    "core.figures.latent": "numpy PIL core.figures core.latent_tables core.published_alrdc core.records",
-    "core.figures.neighbours": "numpy plotly core.figures core.latent_tables core.neighbours.pursuit_records "
-    "core.neighbours.records core.neighbours.tables core.published_ncp_acl core.records",
-    "core.figures.probe": "numpy core.figures core.own_records core.records",
+    "core.figures.plane": "numpy core.certify.results core.figures",
+    "core.figures.certify": "plotly core.certify.results core.certify.tables core.figures core.published.clustr",
+    "core.figures.stage": "numpy core.figures core.latent.results core.records",
+    "core.figures.latent": "numpy PIL core.figures core.latent.tables core.published.alrdc core.records",
+    "core.figures.neighbours": "numpy plotly core.figures core.latent.tables core.neighbours.pursuit_records "
+    "core.neighbours.records core.neighbours.tables core.published.ncp_acl core.records",
+    "core.figures.probe": "numpy core.figures core.own.records core.records",
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
     "core.runtime": "torch core.errors",
@@ -90,9 +88,12 @@ MAY_IMPORT = {
     "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
     "core.trainers core.training core.types",
     # The lab and its rooms: here tensors become records
-    "core.own_data": "numpy core.data.facts core.data.own core.data.sources core.errors core.own_files "
-    "core.own_records core.records",
-    "core.probe": "numpy torch core.attacks core.errors core.frames core.metrics core.models.base core.own_records "
+    "core.own": "",
+    "core.own.records": "core.records",
+    "core.own.files": "numpy PIL core.errors core.records",
+    "core.own.reading": "numpy core.data.facts core.data.own core.data.sources core.errors core.own.files "
+    "core.own.records core.records",
+    "core.own.probe": "numpy torch core.attacks core.errors core.frames core.metrics core.models.base core.own.records "
     "core.records core.types",
     "core.traces": "numpy torch core.attacks core.errors core.frames core.models.base core.records core.trace_records "
     "core.types",
@@ -100,24 +101,25 @@ MAY_IMPORT = {
     "core.records core.types",
     "core.library": "torch core.attacks core.checkpoints core.data core.defenses core.errors core.models core.records "
     "core.registry core.shelf core.types",
-    "core.latent": "torch core.attacks.latent core.errors core.frames core.latent_results core.library "
+    "core.latent": "",
+    "core.latent.results": "numpy core.errors core.metrics core.records core.store",
+    "core.latent.tables": "core.latent.results core.records",
+    "core.latent.attack": "torch core.attacks.latent core.errors core.frames core.latent.results core.library "
     "core.models.base core.records core.store core.types",
-    "core.certify": "numpy torch core.attacks core.certificates core.clustr_results core.clustr_tables core.errors "
-    "core.frames core.library core.losses core.models.base core.models.magnet core.recipes core.store core.trainers "
-    "core.training core.types",
-    "core.latent_room": "core.latent core.latent_results core.latent_tables core.library core.records core.store",
-    "core.latent_results": "numpy core.errors core.metrics core.records core.store",
-    "core.latent_tables": "core.latent_results core.records",
-    "core.published_alrdc": "",
-    "core.clustr_results": "numpy core.errors core.records core.store",
-    "core.clustr_tables": "numpy core.clustr_results core.published_clustr core.records",
-    "core.published_clustr": "",
-    "core.published_ncp_acl": "",
+    "core.latent.room": "core.latent core.library core.records core.store",
+    "core.certify": "",
+    "core.certify.results": "numpy core.errors core.records core.store",
+    "core.certify.tables": "numpy core.certify.results core.published.clustr core.records",
+    "core.certify.measure": "torch core.attacks core.certify.results core.frames core.models.base core.models.magnet "
+    "core.types",
+    "core.certify.plane": "numpy torch core.attacks.base core.certificates core.certify.results core.losses.magnet "
+    "core.models.magnet core.recipes core.trainers core.training core.types",
+    "core.certify.room": "core.certify core.errors core.library core.recipes.clustr core.store core.types",
     # NCP-ACL's rows and pursuits
     "core.neighbours": "",
     "core.neighbours.records": "core.records",
     "core.neighbours.results": "core.neighbours.records core.store",
-    "core.neighbours.tables": "core.latent_tables core.neighbours.records",
+    "core.neighbours.tables": "core.latent.tables core.neighbours.records",
     "core.neighbours.study": "torch core",
     "core.neighbours.pursuit_records": "core.errors core.records core.trace_records",
     "core.neighbours.pursuit": "numpy torch core.attacks core.clustering core.errors core.frames core.library "
@@ -130,7 +132,7 @@ MAY_IMPORT = {
     "core.training_plans": "core.training_intents core.checkpoints core.data core.errors core.library "
     "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
-    "core.attack_making": "core.attacks core.latent core.library core.records",
+    "core.attack_making": "core.attacks core.latent.attack core.library core.records",
     "core.maps": "numpy core.errors core.frames core.library core.projection core.records core.shelf core.store "
     "core.types",
     "core.bench": "torch core",
@@ -139,24 +141,27 @@ MAY_IMPORT = {
     "core.walk": "torch core.errors core.records",
     "core.matrix": "core.lab core.recipes core.records core.walk",
     "core.published": "",
+    "core.published.ar_dmvc": "",
+    "core.published.alrdc": "",
+    "core.published.clustr": "",
+    "core.published.ncp_acl": "",
     "core.studies": "",
     "core.studies.records": "core.errors core.records",
-    "core.studies.plans": "core.data.facts core.ensemble_records core.published core.records core.studies.records",
+    "core.studies.plans": "core.data.facts core.ensemble_records core.published.ar_dmvc core.records "
+    "core.studies.records",
     "core.studies.kept": "core.records core.store core.studies.records core.sweep_scores",
     "core.studies.trial": "torch core",
     "core.studies.transfer": "core.attacks core.frames core.library core.records core.studies.records",
     "core.studies.room": "core.library core.records core.store core.studies",
     "core.table_records": "core.records core.studies.records",
-    "core.tables": "core.data.facts core.errors core.published core.records core.studies.plans core.studies.records "
-    "core.table_records",
+    "core.tables": "core.data.facts core.errors core.published.ar_dmvc core.records core.studies.plans "
+    "core.studies.records core.table_records",
     "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
     "core.studies.plans core.studies.records core.table_records core.tables",
-    "core.commands": "tqdm core.attacks core.bench core.data core.defenses core.distributed core.doctor core.errors "
-    "core.clustr_results core.clustr_tables core.figures.ensemble_words core.figures.table_text core.lab "
-    "core.latent_tables core.matrix core.models core.neighbours core.published_clustr core.published_ncp_acl "
-    "core.published_alrdc core.recipes core.runtime core.studies "
-    "core.tables core.walk "
-    "core.records",
+    "core.commands": "tqdm core.attacks core.bench core.certify.results core.certify.tables core.data core.defenses "
+    "core.distributed core.doctor core.errors core.figures.ensemble_words core.figures.table_text core.lab "
+    "core.latent.tables core.matrix core.models core.neighbours core.published.alrdc core.published.clustr "
+    "core.published.ncp_acl core.recipes core.records core.runtime core.studies core.tables core.walk",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
 }
 
@@ -164,9 +169,9 @@ KNOW_BOTH = {
     "core.lab",
     "core.maps",
     "core.frames",
-    "core.latent",
+    "core.latent.attack",
     "core.neighbours.pursuit",
-    "core.probe",
+    "core.own.probe",
     "core.traces",
     "core.library",
     "core.checkpoint_training",

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from core import certify
-from core.clustr_results import (
+from core.certify import measure, plane
+from core.certify.results import (
     ATTACKS,
     HONEST,
     METHODS,
@@ -22,12 +22,12 @@ from core.clustr_results import (
     save_plane,
     save_robust,
 )
-from core.clustr_tables import claims, honest, lines, median_radius, plane_specs
+from core.certify.tables import claims, honest, lines, median_radius, plane_specs
 from core.data import DATASETS
 from core.errors import LabError
 from core.figures import certify as figures
 from core.figures.plane import pack
-from core.published_clustr import PRINTED, ROWS
+from core.published.clustr import PRINTED, ROWS
 from core.recipes import clustr
 from core.store import ResultStore
 from tests.conftest import make_blobs, make_model
@@ -215,14 +215,14 @@ def test_the_points_of_the_plane_are_400_in_the_unit_square(name):
 
 
 def test_a_measured_row_is_right_under_no_attack_more_often_than_without_one(monkeypatch):
-    monkeypatch.setattr(certify, "WAY", 3)
+    monkeypatch.setattr(measure, "WAY", 3)
     short = {name: (objective, steps and 2) for name, (objective, steps) in ATTACKS.items() if name != "ensemble"}
-    monkeypatch.setattr(certify, "ATTACKS", short)
+    monkeypatch.setattr(measure, "ATTACKS", short)
     whole = make_blobs(40)
     data = replace(whole, views=whole.views[:1])
     model = make_model("magnet", n_views=1).eval()
     model.place(data.views, data.labels)
-    *_, (share, result) = certify.measure(model, data, RobustSpec(dataset="digits", model="magnet", samples=40), "x")
+    *_, (share, result) = measure.measure(model, data, RobustSpec(dataset="digits", model="magnet", samples=40), "x")
     assert share == 1
     assert result.accuracy.keys() == short.keys()
     assert all(value <= result.clean for value in result.accuracy.values())
@@ -233,9 +233,9 @@ def test_a_measured_row_is_right_under_no_attack_more_often_than_without_one(mon
 def test_a_training_in_the_plane_shows_its_epochs_and_ends_with_a_proof(monkeypatch):
     recipe = clustr.recipe("two_moons", "clustr", protocol="lab")
     schedule = replace(recipe.schedule, pretraining_epochs=3, epochs=2)
-    monkeypatch.setattr(certify.RECIPES, "make", lambda name: replace(recipe, schedule=schedule))
+    monkeypatch.setattr(plane.RECIPES, "make", lambda name: replace(recipe, schedule=schedule))
     data = DATASETS.make("two_moons").split()
-    reports = list(certify.train_in_the_plane(PlaneSpec(dataset="two_moons", model="clustr"), data))
+    reports = list(plane.train_in_the_plane(PlaneSpec(dataset="two_moons", model="clustr"), data))
     frames = reports[-1].frames
     assert [frame.epoch for frame in frames] == [0, 1, 2, 3, 4, 5]
     assert [frame.phase for frame in frames][:2] == ["new weights", "warm start"]

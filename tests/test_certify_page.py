@@ -2,7 +2,7 @@ import pytest
 import streamlit as st
 from conftest import texts
 
-from core.clustr_results import PlaneSpec
+from core.certify.results import PlaneSpec
 from core.jobs import JobQueue
 from core.lab import Lab
 from pages.ui import cache, certify_view, components

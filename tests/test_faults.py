@@ -57,6 +57,7 @@ def test_a_checkpoint_that_is_removed_while_it_is_attacked_spoils_nothing(lab, t
     *_, report = sweep
     lab.keep(report)
     assert report.finished
+    lab.library.look_again()
     assert lab.cards() == ()
     with pytest.raises(LabError, match="no checkpoint of digits called 'conv_ae'"):
         next(lab.sweep(SWEEP))

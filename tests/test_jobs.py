@@ -41,8 +41,8 @@ class Work:
         self.go.release(self.steps)
 
 
-def submit(queue: JobQueue, key: str, work, owner: str = "me", **when):
-    return queue.submit(key, work, owner=owner, title=f"Title of {key}", progress=lambda r: r.progress, **when)
+def submit(queue: JobQueue, key: str, task, owner: str = "me", **when):
+    return queue.submit(key, task, owner=owner, title=f"Title of {key}", progress=lambda r: r.progress, **when)
 
 
 def wait_until(condition) -> None:
@@ -393,9 +393,24 @@ def test_who_waits_is_told_how_long_as_soon_as_it_is_known(queue):
     submit(queue, "next", Work(), "you")
     submit(queue, "after it", Work(), "they")
     usual = queue.get("next").seconds_left
-    assert usual == queue._times["attack"][0]
+    assert usual == queue._times["attack"][0][0]
     assert queue.get("after it").seconds_left == 2 * usual
     for key, owner in (("next", "you"), ("after it", "they")):
         queue.cancel(key, owner=owner)
     running.finish()
     assert queue.join(SOON)
+
+
+def test_what_is_ten_times_the_work_is_expected_to_take_ten_times_as_long(queue):
+    first = Work()
+    submit(queue, "first", first)
+    first.finish()
+    assert queue.join(SOON)
+    usual = queue._times["attack"][0][0]
+    running = Work()
+    submit(queue, "running", running, work=10.0)
+    assert running.started.wait(SOON)
+    submit(queue, "next", Work(), "you")
+    assert queue.get("next").seconds_left == pytest.approx(10 * usual)
+    queue.cancel("next", owner="you")
+    running.finish()

@@ -113,6 +113,18 @@ def test_controls_stand_beside_every_attack(lab, attack):
         assert max(scores.linf) <= SPEC.epsilon + ROUNDING
 
 
+def test_attacks_on_the_same_samples_share_their_controls_and_others_do_not(lab):
+    controls = {name: lab.attack(replace(SPEC, attack=name)).attacked.controls for name in ("fgsm", "noise")}
+    assert controls["fgsm"] is controls["noise"]
+    for other in (
+        replace(SPEC, seed=7),
+        replace(SPEC, epsilon=0.05),
+        replace(SPEC, norm="l2"),
+        replace(SPEC, views=(1,)),
+    ):
+        assert lab.attack(other).attacked.controls != controls["fgsm"]
+
+
 def test_noise_equals_its_own_control(lab):
     report = lab.attack(replace(SPEC, attack="noise"))
     assert report.attacked.scores == report.attacked.controls["noise"]

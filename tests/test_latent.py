@@ -4,18 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from core import latent, latent_results
 from core.attacks.latent import LatentObjective, PerturbationNetworks, flat, random_perturbation
 from core.defenses import DEFENSES
 from core.errors import LabError
 from core.figures import latent as figures
 from core.figures import stage
 from core.lab import Lab
-from core.latent_results import sweep_spec
-from core.latent_tables import BASES, STEPS, LatentSources, claims
+from core.latent import attack as latent_attack
+from core.latent import results
+from core.latent.results import sweep_spec
+from core.latent.tables import BASES, STEPS, LatentSources, claims
 from core.losses.latent import attack_loss
 from core.models.initialise import initialise
-from core.published_alrdc import LATENTS, PRINTED
+from core.published.alrdc import LATENTS, PRINTED
 from core.recipes import RECIPES, alrdc
 from core.records import AttackSpec, MapRecord, SweepSpec, TrainSpec
 from core.store import ResultStore
@@ -188,8 +189,8 @@ def test_trained_networks_move_more_samples_than_random_directions(few):
     attacker = replace(recipe.attacker, epochs=40, batch_size=8, widths=(32,))
     training = latent_attacker_training(attacker, model, seed=0, device=CPU)
     list(fit(training.phases, few, batch_size=8, generator=training.generator))
-    subject, clean = latent.start(model, few, N_CLASSES, "")
-    frame = latent.frame(model, few, subject, clean, training.result.of(80.0), 80.0, seed=0)
+    subject, clean = latent_attack.start(model, few, N_CLASSES, "")
+    frame = latent_attack.frame(model, few, subject, clean, training.result.of(80.0), 80.0, seed=0)
     assert frame.scores.changed > frame.controls["random_direction"].changed
     assert frame.scores.linf[0] == frame.scores.l2[0] == 0  # no pixel is changed
     assert frame.scores.linf[1] > 0
@@ -238,20 +239,20 @@ def test_a_measured_row_is_kept_for_these_weights_alone(lab, report):
     spec = report.spec
     measured = lab.latents.result(spec)
     weights, networks = measured.card_digest, measured.attacker_digest
-    assert latent_results.load(lab._store, spec, weights, networks) == measured
-    assert latent_results.load(lab._store, spec, "0" * 64, networks) is None
-    assert latent_results.load(lab._store, replace(spec, points=3), weights, networks) is None
+    assert results.load(lab._store, spec, weights, networks) == measured
+    assert results.load(lab._store, spec, "0" * 64, networks) is None
+    assert results.load(lab._store, replace(spec, points=3), weights, networks) is None
 
 
 @pytest.mark.parametrize("damage", [{"flips": "many"}, {"clean": None}, {"gamma": True}])
 def test_a_damaged_row_counts_as_absent(lab, tmp_path, damage):
     store = ResultStore(tmp_path / "shipped", tmp_path / "computed")
     measured = lab.latents.result(spec_of(lab))
-    latent_results.save(store, measured)
+    results.save(store, measured)
     (path,) = [path for path in (tmp_path / "computed").rglob("*") if path.is_file()]
-    values = store.load_values(latent_results.KIND, path.name.partition(".")[0])
-    store.save_values(latent_results.KIND, path.name.partition(".")[0], {**values, **damage})
-    found = latent_results.load(store, measured.spec, measured.card_digest, measured.attacker_digest)
+    values = store.load_values(results.KIND, path.name.partition(".")[0])
+    store.save_values(results.KIND, path.name.partition(".")[0], {**values, **damage})
+    found = results.load(store, measured.spec, measured.card_digest, measured.attacker_digest)
     assert found is None
 
 

@@ -3,7 +3,7 @@ import streamlit as st
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
-from core.latent_tables import STEPS
+from core.latent.tables import STEPS
 from pages.ui import address, cache, components
 
 SOON = 60

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from streamlit.testing.v1 import AppTest
 
-from core import own_data, own_files, run_reader
+from core import run_reader
 from core.__main__ import main
 from core.checkpoints import find_cards, load_card
 from core.errors import LabError
@@ -30,8 +30,10 @@ from core.figures.selection import is_selection
 from core.files import read_limited
 from core.lab import Lab
 from core.locks import hold
-from core.own_data import Handling
-from core.own_files import most_samples, plain_name, read_picture, read_views
+from core.own import files as own_files
+from core.own import reading
+from core.own.files import most_samples, plain_name, read_picture, read_views
+from core.own.reading import Handling
 from core.records import EpochLog, TrainSpec
 from core.store import ResultStore
 from pages.ui import address, cache, errors, links
@@ -182,7 +184,7 @@ NO_PICTURES = {
 def test_what_is_no_picture_is_refused_fast_and_in_little_memory(content):
     tracemalloc.start()
     start = time.process_time()
-    assert is_refused_or(lambda: own_data.from_pictures("noisy_digits", [("a.png", content)], [], Handling()))
+    assert is_refused_or(lambda: reading.from_pictures("noisy_digits", [("a.png", content)], [], Handling()))
     assert time.process_time() - start < 2  # a bound on work, hundreds of times what it takes
     assert tracemalloc.get_traced_memory()[1] < 20 * MEGABYTE
     tracemalloc.stop()
@@ -206,7 +208,7 @@ def test_a_picture_is_upright_however_it_was_held(orientation):
 
 def test_thousands_of_damaged_tags_fill_no_log_and_cost_no_memory():
     program = (
-        "import sys; from core.own_files import read_picture; read_picture(sys.stdin.buffer.read(), 'a.png'); "
+        "import sys; from core.own.files import read_picture; read_picture(sys.stdin.buffer.read(), 'a.png'); "
         "from PIL import TiffImagePlugin as t; print(len(getattr(t, '__warningregistry__', ())))"
     )
     words = [sys.executable, "-c", program]

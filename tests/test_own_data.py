@@ -5,13 +5,13 @@ import pytest
 from PIL import Image
 from test_own_files import encoded, npz, refusal, views
 
-from core import own_data
 from core.data import DATASETS, own
 from core.data.noisy import NOISY_EXTREMES, noisy_view, pairing
 from core.data.patched import VIEW_CELLS, patch
 from core.data.sources import digits
 from core.errors import LabError
-from core.own_data import Handling
+from core.own import reading
+from core.own.reading import Handling
 
 
 def blob(height: int = 28, width: int = 28, *, box=(4, 10, 3, 8)) -> np.ndarray:
@@ -95,7 +95,7 @@ def test_the_frame_is_where_the_data_sets_digits_are():
 
 
 def test_a_drawing_becomes_one_sample_and_says_how():
-    samples = own_data.from_drawing("noisy_digits", blob(), None, Handling(seed=5))
+    samples = reading.from_drawing("noisy_digits", blob(), None, Handling(seed=5))
     assert [view.shape for view in samples.views] == [(1, 1, 28, 28)] * 2
     assert "28 pixels" in samples.notes[0]
     assert "seed 5" in samples.notes[1]
@@ -103,14 +103,14 @@ def test_a_drawing_becomes_one_sample_and_says_how():
 
 def test_a_second_drawing_is_the_second_view():
     second = blob(box=(2, 25, 12, 15))
-    alone = own_data.from_drawing("noisy_digits", blob(), None, Handling(fit="inside"))
-    both = own_data.from_drawing("noisy_digits", blob(), second, Handling(fit="inside"))
+    alone = reading.from_drawing("noisy_digits", blob(), None, Handling(fit="inside"))
+    both = reading.from_drawing("noisy_digits", blob(), second, Handling(fit="inside"))
     np.testing.assert_array_equal(alone.views[0], both.views[0])
     assert both.views[1][0, 0, 20, 13] > alone.views[1][0, 0, 20, 13] + 0.2
 
 
 def test_a_drawing_taken_as_drawn_is_not_moved():
-    samples = own_data.from_drawing("noisy_digits", blob(), None, Handling(fit="inside"))
+    samples = reading.from_drawing("noisy_digits", blob(), None, Handling(fit="inside"))
     np.testing.assert_array_equal(samples.views[0][0, 0], blob())
 
 
@@ -131,20 +131,20 @@ def test_a_drawing_taken_as_drawn_is_not_moved():
     ],
 )
 def test_a_pad_that_sends_nonsense_is_refused(values):
-    assert "draw it again" in refusal(own_data.drawing, values)
+    assert "draw it again" in refusal(reading.drawing, values)
 
 
 def test_an_empty_pad_is_no_drawing():
-    assert own_data.drawing(None) is None
-    assert own_data.drawing([0] * 784) is None
-    assert own_data.drawing([*[0] * 783, 255]).shape == (28, 28)
+    assert reading.drawing(None) is None
+    assert reading.drawing([0] * 784) is None
+    assert reading.drawing([*[0] * 783, 255]).shape == (28, 28)
 
 
 def test_ink_on_paper_is_inverted_and_light_on_dark_is_not():
     ink = blob(240, 200, box=(60, 180, 80, 110))
     dark_on_bright = paper(ink)
     bright_on_dark = encoded(Image.fromarray((ink * 200 + 20).astype(np.uint8)), "PNG")
-    samples = own_data.from_pictures(
+    samples = reading.from_pictures(
         "noisy_mnist", [("a.jpg", dark_on_bright), ("b.png", bright_on_dark)], [], Handling()
     )
     for picture in samples.views[0][:, 0]:
@@ -157,9 +157,9 @@ def test_ink_on_paper_is_inverted_and_light_on_dark_is_not():
 def test_inverting_can_be_chosen():
     ink = encoded(Image.fromarray((blob(90, 90, box=(20, 70, 30, 50)) * 255).astype(np.uint8)), "PNG")
     as_it_is, inverted = (
-        own_data.from_pictures("noisy_mnist", [("a", ink)], [], Handling(invert=choice, fit="inside")).views[0]
+        reading.from_pictures("noisy_mnist", [("a", ink)], [], Handling(invert=choice, fit="inside")).views[0]
         if choice == "no"
-        else refusal(own_data.from_pictures, "noisy_mnist", [("a", ink)], [], Handling(invert=choice))
+        else refusal(reading.from_pictures, "noisy_mnist", [("a", ink)], [], Handling(invert=choice))
         for choice in ("no", "yes")
     )
     assert as_it_is.max() > 0.9
@@ -169,29 +169,29 @@ def test_inverting_can_be_chosen():
 def test_a_whole_picture_has_bars_and_the_middle_has_none():
     ramp = np.tile(np.linspace(0, 255, 120), (40, 1)).astype(np.uint8)
     wide = [("a.png", encoded(Image.fromarray(ramp), "PNG"))]
-    whole = own_data.from_pictures("noisy_mnist", wide, [], Handling(fit="inside", invert="no")).views[0][0, 0]
-    middle = own_data.from_pictures("noisy_mnist", wide, [], Handling(fit="fill", invert="no")).views[0][0, 0]
+    whole = reading.from_pictures("noisy_mnist", wide, [], Handling(fit="inside", invert="no")).views[0][0, 0]
+    middle = reading.from_pictures("noisy_mnist", wide, [], Handling(fit="fill", invert="no")).views[0][0, 0]
     assert whole[0].max() == whole[-1].max() == 0
     assert middle[0].max() > 0.1
 
 
 def test_colour_pictures_keep_their_colours_and_their_second_view():
     red, blue = (encoded(Image.new("RGB", (50, 100), colour), "PNG") for colour in ("red", "blue"))
-    samples = own_data.from_pictures("synthetic_people", [("a", red)], [("b", blue)], Handling())
+    samples = reading.from_pictures("synthetic_people", [("a", red)], [("b", blue)], Handling())
     assert [view.shape for view in samples.views] == [(1, 3, 64, 32)] * 2
     np.testing.assert_allclose(samples.views[0][0, :, 32, 16], [1, 0, 0], atol=0.01)
     np.testing.assert_allclose(samples.views[1][0, :, 32, 16], [0, 0, 1], atol=0.01)
 
 
 def test_an_archive_is_taken_as_it_is():
-    samples = own_data.from_archive("noisy_digits", npz(**views(5)))
+    samples = reading.from_archive("noisy_digits", npz(**views(5)))
     assert samples.names == ("row 0", "row 1", "row 2", "row 3", "row 4")
     assert samples.views[0].max() == 0.5
 
 
 def test_names_of_files_are_made_plain():
     content = paper(blob(60, 60, box=(10, 50, 20, 40)))
-    samples = own_data.from_pictures("noisy_digits", [("<b>![x](y)</b>.jpg", content)], [], Handling())
+    samples = reading.from_pictures("noisy_digits", [("<b>![x](y)</b>.jpg", content)], [], Handling())
     assert not set(samples.names[0]) & set("<>![]")
 
 
@@ -206,24 +206,24 @@ def test_names_of_files_are_made_plain():
     ],
 )
 def test_files_that_cannot_be_used_are_refused_in_a_sentence(files, second, says):
-    assert says in refusal(own_data.from_pictures, "noisy_digits", files, second, Handling())
+    assert says in refusal(reading.from_pictures, "noisy_digits", files, second, Handling())
 
 
 def test_all_pictures_together_have_a_limit():
     large = encoded(Image.new("L", (5000, 4000), 90), "PNG")
-    assert "megapixels" in refusal(own_data.from_pictures, "synthetic_people", [("a.png", large)] * 9, [], Handling())
+    assert "megapixels" in refusal(reading.from_pictures, "synthetic_people", [("a.png", large)] * 9, [], Handling())
 
 
 def test_colour_cannot_be_drawn():
-    assert not own_data.is_drawable("synthetic_people")
-    assert "upload" in refusal(own_data.from_drawing, "synthetic_people", blob(), None, Handling())
+    assert not reading.is_drawable("synthetic_people")
+    assert "upload" in refusal(reading.from_drawing, "synthetic_people", blob(), None, Handling())
 
 
 def test_reading_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    own_data.from_pictures("noisy_digits", [("a.jpg", paper(blob(60, 60)))], [], Handling())
-    own_data.from_archive("noisy_digits", npz(**views()))
+    reading.from_pictures("noisy_digits", [("a.jpg", paper(blob(60, 60)))], [], Handling())
+    reading.from_archive("noisy_digits", npz(**views()))
     with pytest.raises(LabError):
-        own_data.from_archive("noisy_digits", io.BytesIO(b"PK").getvalue())
+        reading.from_archive("noisy_digits", io.BytesIO(b"PK").getvalue())
     assert list(tmp_path.rglob("*")) == []

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from core.errors import LabError
-from core.own_files import archive_of, plain_name, read_picture, read_views
+from core.own.files import archive_of, plain_name, read_picture, read_views
 
 SHAPES = ((1, 28, 28), (1, 28, 28))
 COLOUR = ((3, 64, 32), (3, 64, 32))

@@ -12,8 +12,8 @@ from test_own_files import refusal
 from core.attacks import ATTACKS
 from core.figures import probe as figures
 from core.frames import encode
-from core.own_records import MOST_SEEN, ProbeReport, seen
-from core.probe import make_reference, probe
+from core.own.probe import make_reference, probe
+from core.own.records import MOST_SEEN, ProbeReport, seen
 from core.records import AttackSpec, SweepSpec
 from core.types import Encoding
 

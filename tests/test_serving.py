@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 from core import processes
 from core.errors import LabError
 from core.jobs import MOST_OF_ONE, MOST_WAITING
-from core.own_data import LARGEST_PICTURE
-from core.own_files import LARGEST_ARCHIVE, MOST_PIXELS, MOST_SAMPLES, MOST_SCANS
+from core.own.files import LARGEST_ARCHIVE, MOST_PIXELS, MOST_SAMPLES, MOST_SCANS
+from core.own.reading import LARGEST_PICTURE
 from core.processes import check_password
 from core.store import MEGABYTES, SIZE
 from pages.ui import pickers

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from core.shelf import Shelf
+from core.shelf import Recent, Shelf
 
 SOON = 5.0
 
@@ -58,3 +58,63 @@ def test_two_who_want_the_same_have_it_made_once_and_others_do_not_wait():
         thread.join(SOON)
     assert made == [1]
     assert shelf.get("a", slow) == b"slow"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still; its one item is the time."""
+    now = [0.0]
+    monkeypatch.setattr("core.shelf.monotonic", lambda: now[0])
+    return now
+
+
+def test_what_was_found_is_looked_up_again_when_it_is_old(clock):
+    found = []
+    recent = Recent(lambda: found.append(1) or len(found), 1.0)
+    assert [recent.get(), recent.get()] == [1, 1]
+    clock[0] = 0.9
+    assert recent.get() == 1
+    clock[0] = 1.0
+    assert recent.get() == 2
+
+
+def test_who_knows_that_something_changed_does_not_wait(clock):
+    found = []
+    recent = Recent(lambda: found.append(1) or len(found), 1.0)
+    recent.get()
+    assert recent.again() == 2
+    assert recent.get() == 2
+
+
+def test_while_one_looks_the_others_get_what_was_found_before(clock):
+    began, go, found = threading.Event(), threading.Event(), []
+
+    def look() -> int:
+        if found:
+            began.set()
+            assert go.wait(SOON)
+        found.append(1)
+        return len(found)
+
+    recent = Recent(look, 1.0)
+    recent.get()
+    clock[0] = 5.0
+    slow = threading.Thread(target=recent.get)
+    slow.start()
+    assert began.wait(SOON)
+    assert recent.get() == 1
+    go.set()
+    slow.join(SOON)
+    assert recent.get() == 2
+
+
+def test_a_look_that_fails_leaves_what_was_found_before(clock):
+    found = [1]
+    recent = Recent(lambda: found[0] // len(found), 1.0)
+    assert recent.get() == 1
+    found.clear()
+    clock[0] = 5.0
+    with pytest.raises(IndexError):
+        recent.get()
+    found.append(7)
+    assert recent.get() == 7

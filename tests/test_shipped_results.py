@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from core.clustr_results import PLANE, ROBUST, RobustSpec, load_plane
-from core.clustr_tables import plane_specs
+from core.certify.results import PLANE, ROBUST, RobustSpec, load_plane
+from core.certify.tables import plane_specs
 from core.lab import Lab
-from core.latent_results import KIND as LATENT
+from core.latent.results import KIND as LATENT
 from core.records import AttackSpec, SweepSpec, TrainSpec
 from core.store import ResultStore
 from core.studies.records import Change, TransferSpec, TrialSpec

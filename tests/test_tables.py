@@ -12,7 +12,7 @@ from core import confusions
 from core.data import DATASET_FACTS
 from core.errors import LabError
 from core.figures import matrices, table_text, table_words, tables
-from core.published import CONFUSION_FIGURES, TABLE_1, TABLE_2, TABLE_3
+from core.published.ar_dmvc import CONFUSION_FIGURES, TABLE_1, TABLE_2, TABLE_3
 from core.recipes import AR_DMVC, OWN
 from core.records import AttackSpec, Scores, SweepSpec
 from core.store import ResultStore

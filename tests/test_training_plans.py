@@ -43,6 +43,7 @@ def put_card(lab, spec=MODEL, **changes):
     path = lab.library.checkpoints / spec.dataset / f"{card.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(card)))
+    lab.library.look_again()
     return card
 
 

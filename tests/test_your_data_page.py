@@ -10,7 +10,7 @@ from test_figures import unpack
 from test_own_data import paper
 from test_own_files import encoded, npz, views
 
-from core.own_files import read_views
+from core.own.files import read_views
 from pages.ui import cache, components, own_input
 
 SOON = 60
@@ -135,8 +135,8 @@ def test_a_rejected_upload_is_one_sentence_and_the_page_goes_on(shown, lab):
 
 def test_what_was_refused_is_not_read_again(lab, monkeypatch):
     reads = []
-    real = own_input.own_data.from_pictures
-    monkeypatch.setattr(own_input.own_data, "from_pictures", lambda *args: reads.append(1) or real(*args))
+    real = own_input.reading.from_pictures
+    monkeypatch.setattr(own_input.reading, "from_pictures", lambda *args: reads.append(1) or real(*args))
     app = upload(choose(open_page(), "pictures"), "own-files", ("x.png", b"no picture"))
     app.run()
     assert "is no picture" in texts(app, "error")

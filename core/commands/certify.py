@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 from tqdm import tqdm
 
-from core.clustr_results import ATTACKS
-from core.clustr_tables import RobustLine, claims, median_radius, plane_specs
+from core.certify.results import ATTACKS
+from core.certify.tables import RobustLine, claims, median_radius, plane_specs
 from core.commands.printing import Row, make_lab, print_json, print_table
 from core.lab import Lab
-from core.published_clustr import PRINTED, ROWS
+from core.published.clustr import PRINTED, ROWS
 
 HEADER = ("method", "clean", *ATTACKS)
 PLANE = "plane"  # among the data sets: the two of the plane

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from core.commands.printing import Row, make_lab, print_json, print_table
-from core.latent_tables import NAMES, Line, claims
-from core.published_alrdc import DATASETS as PAPERS
-from core.published_alrdc import LATENTS, PRINTED
+from core.latent.tables import NAMES, Line, claims
+from core.published.alrdc import DATASETS as PAPERS
+from core.published.alrdc import LATENTS, PRINTED
 
 HEADER = (
     *("step", "method", "latent", "ACC", "ACC*", "NMI", "NMI*", "D %", "D each"),

@@ -12,7 +12,7 @@ from core.errors import LabError
 from core.lab import Lab
 from core.neighbours.records import MAIN, SEEDS, VARIANTS
 from core.neighbours.tables import HEADS, PARTS, SCORES, Line, claims, of_part, spread
-from core.published_ncp_acl import DATASETS, NAMES, TABLE_2, TABLE_3, TABLE_5
+from core.published.ncp_acl import DATASETS, NAMES, TABLE_2, TABLE_3, TABLE_5
 
 DATA = ("digits", "mnist", "fashion_mnist")
 EVERY = ("digits",)  # data sets whose rows are all measured; the others' are the main ones

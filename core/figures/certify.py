@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from core.clustr_results import ATTACKS, HONEST, METHODS, PlaneReport, PlaneSpec
-from core.clustr_tables import RobustClaim, RobustLine, figure_3, honest, median_radius, radius_grid
+from core.certify.results import ATTACKS, HONEST, METHODS, PlaneReport, PlaneSpec
+from core.certify.tables import RobustClaim, RobustLine, figure_3, honest, median_radius, radius_grid
 from core.figures import theme
 from core.figures.plane import TITLES
-from core.published_clustr import PRINTED, ROWS
+from core.published.clustr import PRINTED, ROWS
 
 SETS = {"two_moons": "Two moons", "two_circles": "Two circles"}
 NAMES = {
@@ -106,9 +106,9 @@ def counter_example() -> go.Figure:
             )
         )
     styles = theme.line_styles()
-    for border, far, height, style, words in (
-        (-0.3, 0.8, 0.62, styles["attack"], "the paper's rule certifies 0.80"),
-        (0.85, 0.35, 0.34, styles["defended"], "the sound rule certifies 0.35"),
+    for border, height, style, words in (
+        (-0.3, 0.62, styles["attack"], "the paper's rule certifies 0.80"),
+        (0.85, 0.34, styles["defended"], "the sound rule certifies 0.35"),
     ):
         figure.add_vline(x=border, line={"color": style["color"], "dash": "dot", "width": 2})
         figure.add_trace(
@@ -123,13 +123,13 @@ def counter_example() -> go.Figure:
             )
         )
         figure.add_annotation(
-            x=(POINT + border) / 2,
-            y=height + 0.1,
+            x=border,
+            y=height,
             text=words,
             showarrow=False,
             font={"color": style["color"]},
-            xanchor="center" if far > 0.5 else "left",
-            xshift=0 if far > 0.5 else -40,
+            xanchor="right" if border < POINT else "left",
+            xshift=-8 if border < POINT else 8,
         )
     marker = {"size": 13, "color": theme.ROLES_LIGHT["neutral"]}
     figure.add_trace(go.Scatter(x=[POINT], y=[0], mode="markers", marker=marker, showlegend=False, hoverinfo="skip"))

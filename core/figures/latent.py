@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from core.figures import lettering, sheet
-from core.latent_tables import NAMES, Claim, Line
-from core.published_alrdc import DATASETS, LATENTS, PRINTED
+from core.latent.tables import NAMES, Claim, Line
+from core.published.alrdc import DATASETS, LATENTS, PRINTED
 from core.records import Floats, Integers, SweepReport
 
 STEPS = {"attack": "Attack", "defense": "Defense", "reattack": "Re-attack"}

@@ -11,7 +11,7 @@ from core.figures import theme, words
 from core.neighbours.pursuit_records import STRATEGY_NAMES, PursuitReport
 from core.neighbours.records import VARIANTS, Proof
 from core.neighbours.tables import HEADS, PARTS, SCORES, Line, of_part, spread
-from core.published_ncp_acl import NAMES, TABLE_2, TABLE_3, TABLE_5, Triple
+from core.published.ncp_acl import NAMES, TABLE_2, TABLE_3, TABLE_5, Triple
 
 STRATEGIES = {"both": "Both", "toward": "Toward the neighbour", "own": "Away from its own"}
 STRATEGY_NOTES = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from core.clustr_results import PlaneReport
+from core.certify.results import PlaneReport
 from core.figures import theme
 from core.figures.buffer import Arrays, join
 

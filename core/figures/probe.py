@@ -16,7 +16,7 @@ from core.figures.stage import (
     map_shares,
     matched_columns,
 )
-from core.own_records import ProbeFrame, ProbeReport, Reference, seen
+from core.own.records import ProbeFrame, ProbeReport, Reference, seen
 from core.records import Floats, Integers, MapRecord, Subject
 
 NO_LABEL = "none (yours)"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from core.figures import selection as selections
 from core.figures import theme, words
 from core.figures.buffer import Arrays, join
-from core.latent_results import result_of
+from core.latent.results import result_of
 from core.records import AttackScores, Floats, Frame, Integers, MapRecord, Subject, SweepReport, digest
 
 MAX_SHOWN = 48  # samples in the picture strip

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from core.figures import trial_words, words
-from core.published import CONFUSION_FIGURES
+from core.published.ar_dmvc import CONFUSION_FIGURES
 from core.records import CheckpointCard, ConfusionRecord, SweepSpec
 from core.studies.plans import SAMPLES
 from core.table_records import BEFORE, METRICS, Cell, Column, ResultTable

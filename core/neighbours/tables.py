@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Literal
 
-from core.latent_tables import Claim
+from core.latent.tables import Claim
 from core.neighbours.records import FIGURE_K, SEEDS, VARIANTS, NeighbourResult
 
 Score = Literal["standard", "robust", "ensemble"]

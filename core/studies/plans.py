@@ -10,7 +10,7 @@ from typing import Literal
 
 from core.data.facts import DATASET_FACTS
 from core.ensemble_records import FULL_STEPS
-from core.published import TABLE_2, TABLE_3_EPSILONS, Transfer
+from core.published.ar_dmvc import TABLE_2, TABLE_3_EPSILONS, Transfer
 from core.records import AttackSpec, CheckpointCard, SweepSpec, TrainSpec
 from core.studies.records import Change, TransferSpec, TrialSpec
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from threading import RLock
 from typing import Any
 
 import streamlit as st
 
-from core.clustr_results import PlaneReport, PlaneSpec
-from core.clustr_tables import RobustLine
+from core.certify.results import PlaneReport, PlaneSpec
+from core.certify.tables import RobustLine
 from core.figures import defense, gallery, latent, neighbours, plane, stage, steps, training
 from core.figures import glimpse as glimpses
 from core.jobs import JobQueue, JobView
@@ -87,9 +88,8 @@ def _term_curves(name: str, started: float, epochs: int, finished: bool, _run: R
     return training.term_curves(_run)
 
 
-@st.cache_data(ttl=5, max_entries=1, show_spinner=False)
 def cards() -> tuple[CheckpointCard, ...]:
-    """The checkpoints of pictures; looked at again every few seconds, as training may add one."""
+    """The checkpoints of pictures."""
     titles = lab().dataset_titles()
     return tuple(card for card in lab().cards() if card.dataset in titles)
 
@@ -153,6 +153,7 @@ def ask_for_sweep(spec: SweepSpec, owner: str, title: str, *, later: bool = Fals
                 the_lab.keep(report)
                 table.clear()
 
+    pixels = sum(map(prod, the_lab.dataset_facts(spec.attack.dataset).view_shapes))
     return jobs().submit(
         spec.digest,
         start,
@@ -160,6 +161,7 @@ def ask_for_sweep(spec: SweepSpec, owner: str, title: str, *, later: bool = Fals
         title=title,
         progress=lambda report: report.progress,
         weigh=lambda report: report.nbytes,
+        work=spec.passes * pixels,
         later=later,
     )
 

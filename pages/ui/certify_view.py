@@ -1,15 +1,15 @@
 """ClusTR on the screen: the plane with its certificate, the rule that fails, the attacks that undo the table."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
-from core.clustr_results import METHODS, PlaneReport, PlaneSpec
-from core.clustr_tables import RobustLine, claims
+from core.certify.results import METHODS, PlaneReport, PlaneSpec
+from core.certify.tables import RobustLine, claims
 from core.figures import certify as figures
 from core.figures import plane
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pickers
-from pages.ui.sweep_view import TICK
 
 WITH_LABELS = (
     "**Classifiers, trained with labels.** A sample is of the class whose centre its features lie nearest. Their "
@@ -85,8 +85,7 @@ def show_plane(chosen: Chosen) -> None:
     """Both trainings on one scrubber, and a point to drag; looks again by itself while they are under way."""
     st.subheader("In the plane: regions, centres, certified discs", anchor=False)
     address.show_notices(f"{chosen.points}-{chosen.seed}")
-    busy = any(job is not None and job.active for job in _jobs(chosen))
-    st.fragment(_plane, run_every=TICK if busy else None)(chosen, busy)
+    jobs_bar.watch(partial(_plane, chosen), partial(_jobs, chosen), place="plane")
     planes = cache.planes()
     said = figures.certified_sentence(planes, chosen.points)
     st.markdown("**Figure 3: certified accuracy against the radius**")
@@ -103,17 +102,14 @@ def show_plane(chosen: Chosen) -> None:
     )
 
 
-def _plane(chosen: Chosen, was_busy: bool) -> None:
-    with errors.shown("plane"):
-        jobs = _jobs(chosen)
-        reports = [_report(spec, job) for spec, job in zip(chosen.specs, jobs, strict=True)]
-        _status(chosen, jobs, reports)
-        there = [report for report in reports if report is not None]
-        if there:
-            sentence = "Press play to watch the regions form, then drag the point or move it with the arrow keys."
-            components.plane(cache.plane_buffer(tuple(there), _point(), sentence), _remember_point)
-        if was_busy and not any(job is not None and job.active for job in jobs):
-            st.rerun()
+def _plane(chosen: Chosen) -> None:
+    jobs = _jobs(chosen)
+    reports = [_report(spec, job) for spec, job in zip(chosen.specs, jobs, strict=True)]
+    _status(chosen, jobs, reports)
+    there = [report for report in reports if report is not None]
+    if there:
+        sentence = "Press play to watch the regions form, then drag the point or move it with the arrow keys."
+        components.plane(cache.plane_buffer(tuple(there), _point(), sentence), _remember_point)
 
 
 def _report(spec: PlaneSpec, job: cache.JobView | None) -> PlaneReport | None:

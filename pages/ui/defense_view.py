@@ -87,26 +87,22 @@ def show(lines: Sequence[Line], spec: SweepSpec, chosen: Target, method: str) ->
             cache.ask_for_map(report, jobs_bar.owner())
         if missing:
             st.rerun()  # so that the queue in the sidebar shows it
-    busy = _busy(lines, method)
-    st.fragment(_show, run_every=TICK if busy else None)(lines, spec, chosen, method, busy)
+    jobs_bar.watch(partial(_show, lines, spec, chosen, method), partial(_jobs, lines, method), tick=TICK)
 
 
-def _show(lines: Sequence[Line], spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
-    with errors.shown("page"):
-        _status(lines, method)
-        columns = _columns(lines)
-        components.defense(
-            defense.pack(
-                spec,
-                columns,
-                {model: _stage(column, lines, chosen, method) for model, column in columns.items()},
-                problems={line.model: (line.problem, line.command) for line in lines if line.problem},
-                start=address.position(),
-            )
+def _show(lines: Sequence[Line], spec: SweepSpec, chosen: Target, method: str) -> None:
+    _status(lines, method)
+    columns = _columns(lines)
+    components.defense(
+        defense.pack(
+            spec,
+            columns,
+            {model: _stage(column, lines, chosen, method) for model, column in columns.items()},
+            problems={line.model: (line.problem, line.command) for line in lines if line.problem},
+            start=address.position(),
         )
-        _take_along(lines, columns)
-        if was_busy and not _busy(lines, method):
-            st.rerun()
+    )
+    _take_along(lines, columns)
 
 
 def _stage(column: defense.Column, lines: Sequence[Line], chosen: Target, method: str) -> bytes:
@@ -240,8 +236,7 @@ def _is_done(spec: SweepSpec) -> bool:
     return job is not None and job.state == "done"
 
 
-def _busy(lines: Sequence[Line], method: str) -> bool:
+def _jobs(lines: Sequence[Line], method: str) -> list[cache.JobView | None]:
     maps = [] if method == "pca" else [cache.map_key(report) for report in _reports(lines).values()]
-    jobs = [cache.jobs().get(key) for key in maps]
-    sweeps = [*specs(lines), *_stronger(lines)]
-    return any(map(_is_active, sweeps)) or any(job is not None and job.active for job in jobs)
+    sweeps = [spec.digest for spec in (*specs(lines), *_stronger(lines))]
+    return [cache.jobs().get(key) for key in (*sweeps, *maps)]

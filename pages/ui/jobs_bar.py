@@ -1,6 +1,6 @@
 """Running work: the button that starts it, the bar in the sidebar that shows the queue."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from uuid import uuid4
@@ -14,7 +14,8 @@ from core.records import SweepSpec
 from core.trace_records import TraceSpec
 from pages.ui import address, cache, errors
 
-TICK = 1.0  # seconds between two looks at the queue
+TICK, WAITING, OTHERS = 0.4, 2.0, 5.0  # seconds between two looks: at what runs, what waits, what others wait for
+SLOW_TICK = 1.0  # at what takes a browser long to draw
 MOST_SHOWN = 6  # jobs of this session that the sidebar lists
 FULL = "_queue_full"  # why the queue took no more, until the next look
 
@@ -98,10 +99,40 @@ def run_or_cancel(
     )
 
 
+def watch(
+    draw: Callable[[], None],
+    jobs: Callable[[], Iterable[cache.JobView | None]],
+    *,
+    place: str = "page",
+    tick: float = TICK,
+) -> None:
+    """Draw what jobs make, again every ``tick`` seconds while one runs, more rarely while all wait.
+
+    When one begins, and when all have ended, the whole page runs once more. ``place`` is for :func:`errors.shown`.
+    """
+    pace = _pace(jobs(), tick)
+
+    def look() -> None:
+        with errors.shown(place):
+            if _pace(jobs(), tick) != pace:
+                st.rerun()
+            draw()
+
+    st.fragment(look, run_every=pace)()
+
+
+def _pace(jobs: Iterable[cache.JobView | None], tick: float) -> float | None:
+    active = [job for job in jobs if job is not None and job.active]
+    if not active:
+        return None
+    return tick if any(job.state == "running" for job in active) else WAITING
+
+
 def queue() -> None:
-    """Device and queue, for the sidebar; looks again by itself while there is work."""
-    busy = bool(cache.jobs().active())
-    st.fragment(_queue, run_every=TICK if busy else None)()
+    """Device and queue, for the sidebar; looks again by itself while there is work, rarely while it is all others'."""
+    jobs = cache.jobs().active()
+    mine = [job for job in jobs if cache.jobs().owns(job.key, owner())]
+    st.fragment(_queue, run_every=_pace(mine, SLOW_TICK) or (OTHERS if jobs else None))()
 
 
 def _queue() -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.figures import latent as figures
 from core.figures import words
-from core.latent_tables import NAMES, STEPS, Line, claims
+from core.latent.tables import NAMES, STEPS, Line, claims
 from core.records import SweepSpec
 from pages.ui import address, cache, downloads, jobs_bar, links, pickers, sweep_view
 from pages.ui.pickers import Target

@@ -14,7 +14,6 @@ from core.neighbours.tables import PARTS, Line, claims
 from core.records import AttackSpec, CheckpointCard, SweepSpec
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pickers, steps_view
 
-TICK = 0.4  # seconds between two looks at a running pursuit
 OFFERED = 20  # samples to choose from
 RANKS = (2, 3, 4, 5)
 STEPS, EPSILON = 10, 0.1
@@ -125,7 +124,7 @@ def show(chosen: Chosen) -> None:
     spec = chosen.spec
     address.show_notices(spec.digest)
     job = _job(spec)
-    st.fragment(_pursuit, run_every=TICK if job.active else None)(chosen, job.active)
+    jobs_bar.watch(partial(_pursuit, chosen), lambda: [cache.jobs().get(spec.digest)])
     report = job.latest if job.state == "done" else None
     if report is not None:
         _take_home(report, chosen)
@@ -152,25 +151,22 @@ def _job(spec: PursuitSpec) -> JobView:
     return cache.ask_for_pursuit(spec, jobs_bar.owner()) if begins else job
 
 
-def _pursuit(chosen: Chosen, was_busy: bool) -> None:
-    with errors.shown("page"):
-        spec = chosen.spec
-        job = cache.jobs().get(spec.digest)
-        if job is None:
-            st.rerun()
-        _status(spec, job)
-        report: PursuitReport | None = job.latest
-        if report is not None:
-            st.markdown(figures.crossing(report))
-            st.plotly_chart(
-                figures.representation_map(report),
-                key="nb-map",
-                alt="Map of the representation: samples by cluster, centroids, and the way of the chosen sample",
-            )
-            start = steps_view.start_iteration(spec.steps)
-            components.steps(cache.pursuit_buffer(report, chosen.view_names, start), steps_view.remember_iteration)
-        if was_busy and not job.active:
-            st.rerun()
+def _pursuit(chosen: Chosen) -> None:
+    spec = chosen.spec
+    job = cache.jobs().get(spec.digest)
+    if job is None:
+        st.rerun()
+    _status(spec, job)
+    report: PursuitReport | None = job.latest
+    if report is not None:
+        st.markdown(figures.crossing(report))
+        st.plotly_chart(
+            figures.representation_map(report),
+            key="nb-map",
+            alt="Map of the representation: samples by cluster, centroids, and the way of the chosen sample",
+        )
+        start = steps_view.start_iteration(spec.steps)
+        components.steps(cache.pursuit_buffer(report, chosen.view_names, start), steps_view.remember_iteration)
 
 
 def _status(spec: PursuitSpec, job: JobView) -> None:

@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import streamlit as st
 
-from core import own_data
 from core.errors import LabError
-from core.own_data import File, Handling
-from core.own_files import archive_of, most_samples
-from core.own_records import OwnSamples, ProbeReport
+from core.own import reading
+from core.own.files import archive_of, most_samples
+from core.own.reading import File, Handling
+from core.own.records import OwnSamples, ProbeReport
 from pages.ui import address, cache, components, downloads, jobs_bar
 from pages.ui.pickers import Target
 
@@ -18,7 +18,7 @@ SOURCES = {"draw": "Draw", "pictures": "Pictures", "arrays": "Arrays"}
 FITS = {"content": "As the data", "inside": "Whole picture", "fill": "Middle"}
 INVERSIONS = {"auto": "By the border", "yes": "Invert", "no": "As it is"}
 KINDS = ("png", "jpg", "jpeg", "webp", "gif", "bmp")
-MEGABYTES = own_data.LARGEST_PICTURE // 2**20
+MEGABYTES = reading.LARGEST_PICTURE // 2**20
 EXAMPLE = 4  # samples of the example file
 WORK, DRAWINGS, REFUSED = "_own_work", "_own_drawings", "_own_refused"
 
@@ -92,7 +92,7 @@ def _forget() -> None:
 
 
 def _pick_source(dataset: str) -> str:
-    options = [name for name in SOURCES if name != "draw" or own_data.is_drawable(dataset)]
+    options = [name for name in SOURCES if name != "draw" or reading.is_drawable(dataset)]
     address.check_options("own-source", options, SOURCES.__getitem__, "the source")
     picked = st.segmented_control(
         "Bring your own",
@@ -112,17 +112,17 @@ def _draw(chosen: Target, seed: int) -> Brought | None:
     dataset = chosen.card.dataset
     drawings = st.session_state.setdefault(DRAWINGS, {})
     names = chosen.facts.view_names
-    second = own_data.takes_second(dataset) and _pick_second(f"Draw {names[1]} too", "Else it is this drawing again.")
+    second = reading.takes_second(dataset) and _pick_second(f"Draw {names[1]} too", "Else it is this drawing again.")
     first_values = _pad("pad", drawings)
     if second:
         st.caption(f"And for the view “{names[1]}”:")
     second_values = _pad("pad2", drawings) if second else None
     handling = Handling(fit=_pick_place(), seed=seed)
-    first, other = own_data.drawing(first_values), own_data.drawing(second_values)
+    first, other = reading.drawing(first_values), reading.drawing(second_values)
     if first is None:
         return None
     key = ("draw", dataset, handling, tuple(first_values), tuple(second_values or ()))
-    return Brought(key, lambda: own_data.from_drawing(dataset, first, other, handling))
+    return Brought(key, lambda: reading.from_drawing(dataset, first, other, handling))
 
 
 def _pad(key: str, drawings: dict[str, Any]) -> Any:
@@ -136,16 +136,16 @@ def _pad(key: str, drawings: dict[str, Any]) -> Any:
 def _upload_pictures(chosen: Target, seed: int) -> Brought | None:
     dataset = chosen.card.dataset
     names = chosen.facts.view_names
-    second = own_data.takes_second(dataset) and _pick_second(
+    second = reading.takes_second(dataset) and _pick_second(
         f"Upload {names[1]} too", "As many, in the same order by name. Else it is made from the first."
     )
     files = _uploader(f"Pictures, {names[0]}" if second else "Pictures", "own-files")
     others = _uploader(f"Pictures, {names[1]}", "own-files2") if second else []
-    handling = _pick_handling(own_data.is_drawable(dataset), seed)
+    handling = _pick_handling(reading.is_drawable(dataset), seed)
     if not files:
         return None
     key = ("pictures", dataset, handling, *(tuple(file.file_id for file in group) for group in (files, others)))
-    return Brought(key, lambda: own_data.from_pictures(dataset, _contents(files), _contents(others), handling))
+    return Brought(key, lambda: reading.from_pictures(dataset, _contents(files), _contents(others), handling))
 
 
 def _uploader(label: str, key: str) -> list[Any]:
@@ -155,7 +155,7 @@ def _uploader(label: str, key: str) -> list[Any]:
         accept_multiple_files=True,
         key=key,
         max_upload_size=MEGABYTES,
-        help=f"At most {own_data.MOST_PICTURES} at once, each up to {MEGABYTES} MB and 25 megapixels. Of an animation, "
+        help=f"At most {reading.MOST_PICTURES} at once, each up to {MEGABYTES} MB and 25 megapixels. Of an animation, "
         "the first picture.",
     )
     return sorted(files, key=lambda file: str(file.name))
@@ -180,7 +180,7 @@ def _upload_arrays(chosen: Target, seed: int) -> Brought | None:
     if file is None:
         return None
     key = ("arrays", dataset, file.file_id)
-    return Brought(key, lambda: own_data.from_archive(dataset, bytes(file.getbuffer())))
+    return Brought(key, lambda: reading.from_archive(dataset, bytes(file.getbuffer())))
 
 
 def _example(dataset: str, model: str) -> bytes:

@@ -1,6 +1,7 @@
 """PGD step by step on the screen: what is followed, the iterations, the downloads."""
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -11,7 +12,6 @@ from core.trace_records import CLEAN, TraceReport, TraceSpec
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pickers
 from pages.ui.pickers import Target
 
-TICK = 0.4  # seconds between two looks at a running trace
 SHOWN = 20  # samples to choose from
 MOST = 4  # samples followed at once
 STEPS = 20
@@ -137,8 +137,7 @@ def show(spec: TraceSpec, chosen: Target, method: str) -> None:
     if method != "pca" and job.state == "done" and cache.jobs().get(cache.map_key(job.latest)) is None:
         cache.ask_for_map(job.latest, jobs_bar.owner())
     start = start_iteration(spec.steps)
-    busy = _busy(spec, method)
-    st.fragment(_show, run_every=TICK if busy else None)(spec, chosen, method, start, busy)
+    jobs_bar.watch(partial(_show, spec, chosen, method, start), partial(_jobs, spec, method))
     if job.state == "done":
         _after(job.latest, spec, chosen)
 
@@ -159,33 +158,28 @@ def _try_again(spec: TraceSpec) -> None:
         _submit(spec)
 
 
-def _busy(spec: TraceSpec, method: str) -> bool:
+def _jobs(spec: TraceSpec, method: str) -> tuple[JobView | None, ...]:
     job = cache.jobs().get(spec.digest)
-    if job is None or job.active:
-        return job is not None
-    fitting = cache.jobs().get(cache.map_key(job.latest)) if method != "pca" and job.latest is not None else None
-    return fitting is not None and fitting.active
+    has_map = method != "pca" and job is not None and not job.active and job.latest is not None
+    return job, cache.jobs().get(cache.map_key(job.latest)) if has_map else None
 
 
-def _show(spec: TraceSpec, chosen: Target, method: str, start: int | None, was_busy: bool) -> None:
-    with errors.shown("page"):
-        job = cache.jobs().get(spec.digest)
-        if job is None:
-            st.rerun()
-        report = job.latest
-        map_record = None if report is None else cache.map_of(report, method)
-        _status(spec, job, fits_map=report is not None and map_record is None)
-        buffer = _before(spec) if report is None and job.active else None
-        if report is not None:
-            names = tuple(chosen.facts.view_names)
-            buffer = cache.trace_buffer(report, map_record or cache.pca(report), names, start)
-            st.session_state[BEFORE] = (spec.dataset, spec.model), buffer
-        if buffer is not None:
-            components.steps(buffer, remember_iteration)
-        elif job.active:
-            _placeholder(spec)
-        if was_busy and not _busy(spec, method):
-            st.rerun()
+def _show(spec: TraceSpec, chosen: Target, method: str, start: int | None) -> None:
+    job = cache.jobs().get(spec.digest)
+    if job is None:
+        st.rerun()
+    report = job.latest
+    map_record = None if report is None else cache.map_of(report, method)
+    _status(spec, job, fits_map=report is not None and map_record is None)
+    buffer = _before(spec) if report is None and job.active else None
+    if report is not None:
+        names = tuple(chosen.facts.view_names)
+        buffer = cache.trace_buffer(report, map_record or cache.pca(report), names, start)
+        st.session_state[BEFORE] = (spec.dataset, spec.model), buffer
+    if buffer is not None:
+        components.steps(buffer, remember_iteration)
+    elif job.active:
+        _placeholder(spec)
 
 
 def _before(spec: TraceSpec) -> bytes | None:

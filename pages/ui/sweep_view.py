@@ -1,5 +1,7 @@
 """A sweep on the screen: where its job stands, the stage, the curves, the downloads."""
 
+from functools import partial
+
 import streamlit as st
 
 from core.figures import report as html_report
@@ -9,7 +11,6 @@ from pages.ui import address, cache, components, downloads, errors, jobs_bar, li
 from pages.ui.pickers import Target
 
 MOVING = 8  # samples of the animation
-TICK = 0.4  # seconds between two looks at a running sweep
 FITTING = "UMAP is being fitted, 10 to 40 seconds for a model's first; the map shows PCA meanwhile."
 
 
@@ -19,15 +20,13 @@ def show(spec: SweepSpec, chosen: Target, method: str) -> None:
     if method != "pca" and not (job is not None and job.active) and _map_job(spec) is None:
         cache.ask_for_map(_report(spec, job), jobs_bar.owner())
         st.rerun()  # so that the queue in the sidebar shows it
-    busy = _busy(spec, method)
-    st.fragment(_show, run_every=TICK if busy else None)(spec, chosen, method, busy)
+    jobs_bar.watch(partial(_show, spec, chosen, method), partial(_jobs, spec, method))
     if job is not None and not job.active and job.latest is not None and len(job.latest.frames) > 1:
         _after(job.latest, _opening(spec, chosen))
 
 
-def _busy(spec: SweepSpec, method: str) -> bool:
-    job, map_job = cache.jobs().get(spec.digest), None if method == "pca" else _map_job(spec)
-    return any(job is not None and job.active for job in (job, map_job))
+def _jobs(spec: SweepSpec, method: str) -> tuple[cache.JobView | None, ...]:
+    return cache.jobs().get(spec.digest), None if method == "pca" else _map_job(spec)
 
 
 def _report(spec: SweepSpec, job: cache.JobView | None) -> SweepReport:
@@ -39,16 +38,13 @@ def _map_job(spec: SweepSpec) -> cache.JobView | None:
     return cache.jobs().get(cache.map_key(_report(spec, cache.jobs().get(spec.digest))))
 
 
-def _show(spec: SweepSpec, chosen: Target, method: str, was_busy: bool) -> None:
-    with errors.shown("page"):
-        job = cache.jobs().get(spec.digest)
-        report = _report(spec, job)
-        map_record = cache.map_of(report, method)
-        _status(spec, job, waits_for_map=map_record is None)
-        buffer = cache.buffer(report, map_record or cache.pca(report), _opening(spec, chosen))
-        components.stage(buffer, lambda: _watch(spec), _place(spec))
-        if was_busy and not _busy(spec, method):
-            st.rerun()
+def _show(spec: SweepSpec, chosen: Target, method: str) -> None:
+    job = cache.jobs().get(spec.digest)
+    report = _report(spec, job)
+    map_record = cache.map_of(report, method)
+    _status(spec, job, waits_for_map=map_record is None)
+    buffer = cache.buffer(report, map_record or cache.pca(report), _opening(spec, chosen))
+    components.stage(buffer, lambda: _watch(spec), _place(spec))
 
 
 def _opening(spec: SweepSpec, chosen: Target) -> cache.Opening:

@@ -1,13 +1,14 @@
 """The figures of the paper that are confusion matrices of all models."""
 
+from functools import partial
+
 import streamlit as st
 
 from core.figures import matrices, table_words, words
 from core.table_records import AFTER, Cell, Column, ResultTable
-from pages.ui import address, cache, errors, jobs_bar, tables_evidence, tables_view
+from pages.ui import address, cache, jobs_bar, tables_evidence, tables_view
 
 USUAL = "noisy_mnist"  # the paper's
-TICK = 1.0  # seconds between two looks at running sweeps
 WIDTH = 470  # pixels of a model's two matrices
 
 
@@ -34,36 +35,33 @@ def pick_dataset() -> str:
 
 def show(protocol: str, dataset: str) -> None:
     """Confusion matrices of every model, before and after the GAN attack at the paper's ε."""
-    busy = bool(_running(cache.table("table_1", protocol), dataset))
-    st.fragment(_show, run_every=TICK if busy else None)(protocol, dataset, busy)
+    draw, jobs = partial(_show, protocol, dataset), partial(_running, protocol, dataset)
+    jobs_bar.watch(draw, jobs, tick=jobs_bar.SLOW_TICK)
 
 
-def _show(protocol: str, dataset: str, was_busy: bool) -> None:
-    with errors.shown("page"):
-        table = cache.table("table_1", protocol)
-        running = _running(table, dataset)
-        if was_busy != bool(running):
-            st.rerun()
-        column = _after(table, dataset)
-        st.caption(table_words.figures_note(column))
-        waiting = [cell.run for cell in _cells(table, dataset) if cell.run and cache.confusion(cell.sweeps) is None]
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if running:
-                keys = (running,)
-                st.button("Cancel", icon=":material/stop:", key="figures-stop", on_click=tables_view.cancel, args=keys)
-            elif waiting:
-                st.button(
-                    f"Compute {len(waiting)} missing pair{'s'[: len(waiting) != 1]} of matrices",
-                    icon=":material/play_arrow:",
-                    type="primary",
-                    key="compute-figures",
-                    on_click=jobs_bar.submit,
-                    args=waiting,
-                )
-        with st.container(horizontal=True, gap="large"):
-            for model in table.rows:
-                with st.container(width=WIDTH):
-                    _model(model, column, table.cells[model, column.key])
+def _show(protocol: str, dataset: str) -> None:
+    table = cache.table("table_1", protocol)
+    jobs = _running(protocol, dataset)
+    column = _after(table, dataset)
+    st.caption(table_words.figures_note(column))
+    waiting = [cell.run for cell in _cells(table, dataset) if cell.run and cache.confusion(cell.sweeps) is None]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if jobs:
+            cancel = partial(tables_view.cancel, jobs)
+            st.button("Cancel", icon=":material/stop:", key="figures-stop", on_click=cancel)
+        elif waiting:
+            st.button(
+                f"Compute {len(waiting)} missing pair{'s'[: len(waiting) != 1]} of matrices",
+                icon=":material/play_arrow:",
+                type="primary",
+                key="compute-figures",
+                on_click=jobs_bar.submit,
+                args=waiting,
+            )
+    with st.container(horizontal=True, gap="large"):
+        for model in table.rows:
+            with st.container(width=WIDTH):
+                _model(model, column, table.cells[model, column.key])
 
 
 def _model(model: str, column: Column, cell: Cell) -> None:
@@ -94,6 +92,6 @@ def _cells(table: ResultTable, dataset: str) -> list[Cell]:
     return [table.cells[model, column.key] for model in table.rows]
 
 
-def _running(table: ResultTable, dataset: str) -> list[str]:
-    shown = {spec.digest for cell in _cells(table, dataset) for spec in cell.sweeps}
-    return [job.key for job in cache.jobs().active() if job.key in shown]
+def _running(protocol: str, dataset: str) -> list[cache.JobView]:
+    cells = _cells(cache.table("table_1", protocol), dataset)
+    return tables_view.running({spec.digest for cell in cells for spec in cell.sweeps})

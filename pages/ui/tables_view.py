@@ -1,7 +1,8 @@
 """A table of the paper on the screen: its choices, the table, what is still to be computed, the downloads."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -9,9 +10,8 @@ from core.figures import table_text, table_words, tables
 from core.records import SweepSpec
 from core.studies.plans import SAMPLES
 from core.table_records import METRICS, Column, ResultTable
-from pages.ui import address, cache, components, downloads, errors, jobs_bar, tables_evidence
+from pages.ui import address, cache, components, downloads, jobs_bar, tables_evidence
 
-TICK = 1.0  # seconds between two looks at running sweeps
 TABLES = ("table_1", "table_2", "table_3")
 TABS = {
     "table_1": "Table 1",
@@ -142,29 +142,25 @@ def _pick_controls() -> tuple[str, ...]:
 
 def show(choice: Choice) -> None:
     """The table and, below it, the evidence of the chosen cell. Looks again by itself while sweeps run for it."""
+    jobs_bar.watch(partial(_show, choice), lambda: _running(*_chosen(choice)), tick=jobs_bar.SLOW_TICK)
+
+
+def _chosen(choice: Choice) -> tuple[ResultTable, list[Column]]:
     table = cache.table(choice.table, choice.protocol)
-    columns = tables.chosen(table, choice.datasets, choice.controls)
-    busy = bool(_running(table, columns))
-    st.fragment(_show, run_every=TICK if busy else None)(choice, busy)
+    return table, tables.chosen(table, choice.datasets, choice.controls)
 
 
-def _show(choice: Choice, was_busy: bool) -> None:
-    with errors.shown("page"):
-        table = cache.table(choice.table, choice.protocol)
-        columns = tables.chosen(table, choice.datasets, choice.controls)
-        if was_busy != bool(_running(table, columns)):
-            st.rerun()
-        chosen = tables_evidence.chosen()
-        components.tables(
-            tables.screen(table, columns, choice.metric, choice.matching, chosen), tables_evidence.remember
-        )
-        st.caption("  \n".join(table_words.notes(table, columns, choice.matching)))
-        with st.container(horizontal=True, vertical_alignment="center"):
-            _compute(table, columns)
-            _downloads(table, columns, choice)
-        place = tables.find(table, chosen)
-        if place is not None:
-            tables_evidence.show(table, *place, choice.metric, choice.matching)
+def _show(choice: Choice) -> None:
+    table, columns = _chosen(choice)
+    chosen = tables_evidence.chosen()
+    components.tables(tables.screen(table, columns, choice.metric, choice.matching, chosen), tables_evidence.remember)
+    st.caption("  \n".join(table_words.notes(table, columns, choice.matching)))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _compute(table, columns)
+        _downloads(table, columns, choice)
+    place = tables.find(table, chosen)
+    if place is not None:
+        tables_evidence.show(table, *place, choice.metric, choice.matching)
 
 
 def missing(table: ResultTable, columns: Sequence[Column]) -> tuple[SweepSpec, ...]:
@@ -174,21 +170,25 @@ def missing(table: ResultTable, columns: Sequence[Column]) -> tuple[SweepSpec, .
     return tuple(sorted(specs, key=lambda spec: (spec.attack.attack == "pgd", spec.points)))
 
 
-def _running(table: ResultTable, columns: Sequence[Column]) -> list[str]:
-    """The keys of the running and waiting jobs that this table shows."""
+def _running(table: ResultTable, columns: Sequence[Column]) -> list[cache.JobView]:
+    """The running and waiting jobs that this table shows."""
     cells = [table.cells[row, column.key] for row in table.rows for column in columns]
     shown = {spec.digest for cell in cells for spec in (*cell.sweeps, cell.run) if spec is not None}
-    return [job.key for job in cache.jobs().active() if job.key in shown]
+    return running(shown)
+
+
+def running(keys: Collection[str]) -> list[cache.JobView]:
+    """Those of these jobs that run or wait."""
+    return [job for job in cache.jobs().active() if job.key in keys]
 
 
 def _compute(table: ResultTable, columns: Sequence[Column]) -> None:
-    specs, running = missing(table, columns), _running(table, columns)
-    if running:
-        done = [job for job in cache.jobs().active() if job.key in running]
-        st.button("Cancel", icon=":material/stop:", key="cancel-table", on_click=cancel, args=(running,))
+    specs, jobs = missing(table, columns), _running(table, columns)
+    if jobs:
+        st.button("Cancel", icon=":material/stop:", key="cancel-table", on_click=cancel, args=(jobs,))
         st.caption(
-            f":material/hourglass_top: **{done[0].title}**: {jobs_bar.progress_text(done[0])}; "
-            f"{len(running) - 1} more wait.",
+            f":material/hourglass_top: **{jobs[0].title}**: {jobs_bar.progress_text(jobs[0])}; "
+            f"{len(jobs) - 1} more wait.",
             width="content",
         )
     elif specs:
@@ -204,10 +204,10 @@ def _compute(table: ResultTable, columns: Sequence[Column]) -> None:
         )
 
 
-def cancel(keys: Sequence[str]) -> None:
+def cancel(jobs: Sequence[cache.JobView]) -> None:
     """Give jobs up for this session; call from a widget's callback."""
-    for key in keys:
-        cache.jobs().cancel(key, owner=jobs_bar.owner())
+    for job in jobs:
+        cache.jobs().cancel(job.key, owner=jobs_bar.owner())
 
 
 def _downloads(table: ResultTable, columns: Sequence[Column], choice: Choice) -> None:

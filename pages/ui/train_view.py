@@ -132,9 +132,7 @@ def _use(run: RunRecord) -> None:
     if card is None:
         return
     target = card.name if card.kind == "model" else run.spec.model
-    if (card.dataset, target) not in [(other.dataset, other.name) for other in cache.cards()]:
-        cache.cards.clear()  # it may be newer than the last look
-    if (card.dataset, target) in [(other.dataset, other.name) for other in cache.cards()]:
+    if cache.lab().has_model(card.dataset, target):
         if card.kind == "latent":
             links.see("latent", "See what it does", key=f"tr_{run.id}", lat_data=card.dataset)
             return

@@ -10,13 +10,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.figures import probe, words
-from core.own_records import ProbeReport
+from core.own.records import ProbeReport
 from core.records import AttackSpec, SweepSpec
 from pages.ui import cache, components, errors, jobs_bar, own_input, pickers
 from pages.ui.own_input import Work
 from pages.ui.pickers import Target
 
-TICK = 0.4  # seconds between two looks at a running attack
 PAD_WIDTH = 320
 NARROW = "<style>@media (max-width: 1200px) { .st-key-own-places { flex-direction: column; } }</style>"
 KEEPING = "Only this session sees what you bring. It is held in memory, kept in no file, and gone with the session."
@@ -71,11 +70,13 @@ def run_button(spec: SweepSpec | None) -> None:
 
 def show(spec: SweepSpec | None, chosen: Target) -> None:
     """What the model says of what was brought; before that, what its clusters look like."""
-    work = own_input.current()
-    job = None if work is None or spec is None else _job(work, spec)
-    busy = job is not None and job.active
-    st.fragment(_show, run_every=TICK if busy else None)(spec, chosen, busy)
+    jobs_bar.watch(partial(_show, spec, chosen), partial(_jobs, spec))
     st.caption(f"{HONESTY} {KEEPING}")
+
+
+def _jobs(spec: SweepSpec | None) -> tuple[cache.JobView | None, ...]:
+    work = own_input.current()
+    return () if work is None else (_job(work, spec),)
 
 
 def _job(work: Work, spec: SweepSpec | None) -> cache.JobView | None:
@@ -120,20 +121,17 @@ def _cancel() -> None:
         cache.jobs().cancel(work.job, owner=jobs_bar.owner())
 
 
-def _show(spec: SweepSpec | None, chosen: Target, was_busy: bool) -> None:
-    with errors.shown("page"):
-        work = own_input.current()
-        names = tuple(chosen.facts.view_names)
-        if work is None or spec is None:
-            reference = cache.lab().reference(chosen.card.dataset, chosen.card.name)
-            components.probe(probe.pack_clusters(reference, names))
-            return
-        job = _job(work, spec)
-        report = (work.report if job is not None else None) or _clean(work, spec)
-        _status(job, report)
-        components.probe(_buffer(work, report, chosen))
-        if was_busy and not (job is not None and job.active):
-            st.rerun()
+def _show(spec: SweepSpec | None, chosen: Target) -> None:
+    work = own_input.current()
+    names = tuple(chosen.facts.view_names)
+    if work is None or spec is None:
+        reference = cache.lab().reference(chosen.card.dataset, chosen.card.name)
+        components.probe(probe.pack_clusters(reference, names))
+        return
+    job = _job(work, spec)
+    report = (work.report if job is not None else None) or _clean(work, spec)
+    _status(job, report)
+    components.probe(_buffer(work, report, chosen))
 
 
 def _clean(work: Work, spec: SweepSpec) -> ProbeReport:

@@ -13,7 +13,7 @@ from core.errors import LabError
 from core.frames import attack_in_chunks, encode
 from core.metrics import match
 from core.models.base import ClusteringModel
-from core.own_records import ProbeFrame, ProbeReport, Reference, seen
+from core.own.records import ProbeFrame, ProbeReport, Reference, seen
 from core.records import CheckpointCard, Floats, Integers, SweepSpec
 from core.types import Encoding, MultiViewDataset, Views
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from core.latent_results import LatentResult, sweep_spec
+from core.latent.results import LatentResult, sweep_spec
 from core.records import CheckpointCard, SweepSpec
 
 Verdict = Literal["held", "not held", "not testable here"]

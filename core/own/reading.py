@@ -14,8 +14,8 @@ from core.data import own
 from core.data.facts import DATASET_FACTS
 from core.data.sources import SIDE
 from core.errors import LabError
-from core.own_files import plain_name, read_picture, read_views
-from core.own_records import OwnSamples
+from core.own.files import plain_name, read_picture, read_views
+from core.own.records import OwnSamples
 from core.records import Floats
 
 Fit = Literal["content", "inside", "fill"]
@@ -99,7 +99,7 @@ def from_pictures(dataset: str, files: Sequence[File], second: Sequence[File], h
 
 
 def from_archive(dataset: str, content: bytes) -> OwnSamples:
-    """The views of an ``.npz`` as they are. Raises :class:`LabError` as :func:`core.own_files.read_views` does."""
+    """The views of an ``.npz`` as they are. Raises :class:`LabError` as :func:`core.own.files.read_views` does."""
     views = read_views(content, DATASET_FACTS[dataset].view_shapes)
     names = tuple(f"row {row}" for row in range(len(views[0])))
     return OwnSamples(names=names, views=views, notes=("Views as they are in the file; nothing was changed.",))

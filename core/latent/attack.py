@@ -7,11 +7,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from core import latent_results
 from core.attacks.latent import random_perturbation
 from core.errors import LabError
 from core.frames import CHUNK, make_frame, make_subject
-from core.latent_results import LatentResult
+from core.latent import results
+from core.latent.results import LatentResult
 from core.library import Library
 from core.models.base import LatentModel
 from core.records import CheckpointCard, Frame, Subject, SweepReport, SweepSpec
@@ -105,12 +105,12 @@ def result(
     perturbing = attacker(library, card, spec.attack.attack)
     if perturbing is None:
         raise LabError(no_networks(card, spec.attack.attack))
-    kept = latent_results.load(store, spec, card.sha256, perturbing.sha256)
+    kept = results.load(store, spec, card.sha256, perturbing.sha256)
     if kept is not None:
         return kept
-    found = latent_results.result_of(measure(), float(perturbing.recipe["gamma"]), perturbing.sha256)
+    found = results.result_of(measure(), float(perturbing.recipe["gamma"]), perturbing.sha256)
     with nullcontext() if ship else suppress(LabError):
-        latent_results.save(store, found, shipped=ship)
+        results.save(store, found, shipped=ship)
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.clustr_results import (
+from core.certify.results import (
     HONEST,
     METHODS,
     SEEDS,
@@ -18,7 +18,7 @@ from core.clustr_results import (
     certified,
     radii,
 )
-from core.published_clustr import PRINTED, ROBUSTBENCH, ROWS
+from core.published.clustr import PRINTED, ROBUSTBENCH, ROWS
 from core.records import CheckpointCard, Floats
 
 Verdict = Literal["held", "not held", "not testable here"]

@@ -1,8 +1,8 @@
-"""What the papers print, as they print it: to stand beside our numbers, always labelled as theirs.
+"""What AR-DMVC's paper prints (Huang et al., ICML 2024): Tables 1 to 3, and which confusion matrices.
 
-All is of Huang et al., "Adversarially Robust Deep Multi-View Clustering" (AR-DMVC), ICML 2024: one run each, matchings
-found again after the attack as in the released code. At ε = 0.3 Tables 1 and 3 contradict each other: AR-DMVC on
-NoisyMNIST has ACC 0.90 in one and 0.54 in the other, and six more cells differ by 0.04 to 0.16.
+"Adversarially Robust Deep Multi-View Clustering"; one run each, matchings found again after the attack as in the
+released code. At ε = 0.3 Tables 1 and 3 contradict each other: AR-DMVC on NoisyMNIST has ACC 0.90 in one and 0.54 in
+the other, and six more cells differ by 0.04 to 0.16.
 """
 
 from dataclasses import dataclass
