@@ -557,7 +557,12 @@ def test_a_missing_list_is_named(regdb_folder):
         regdb.regdb(regdb_folder, identities=2)
 
 
-@pytest.mark.parametrize("line", ["../../etc/1/passwd 0", "Visible/1/.. 0", "Thermal/1/x.bmp 0", "Visible/one/x.bmp 0"])
+NO_IDENTITY = f"Visible/{'1' * 5000}/x.bmp 0"  # Python reads no number of so many digits
+
+
+@pytest.mark.parametrize(
+    "line", ["../../etc/1/passwd 0", "Visible/1/.. 0", "Thermal/1/x.bmp 0", "Visible/one/x.bmp 0", NO_IDENTITY]
+)
 def test_a_list_line_that_leads_elsewhere_is_refused(regdb_folder, line):
     path = regdb_folder / "idx" / "train_visible_1.txt"
     path.write_text(line + "\n" + path.read_text())
