@@ -1,5 +1,6 @@
 """From an attack's spec to the attack, and to the weights beside the target's that its result follows from."""
 
+from inspect import signature
 from typing import Any
 
 from core.attacks import ATTACKS
@@ -11,12 +12,9 @@ from core.records import AttackSpec, CheckpointCard, digest
 
 def make_attack(library: Library, spec: AttackSpec) -> Attack:
     """The attack that a spec means. Raises :class:`LabError` for an unknown one, and for a GAN nobody trained."""
-    ATTACKS[spec.attack]
-    knobs: dict[str, Any] = {"target_mode": spec.target_mode}
-    if spec.attack in ("fgsm", "pgd"):
-        knobs["objective"] = spec.objective
-    if spec.attack in ("pgd", "ensemble"):
-        knobs["steps"] = spec.steps
+    chosen = {"target_mode": spec.target_mode, "objective": spec.objective, "steps": spec.steps}
+    known = signature(ATTACKS[spec.attack]).parameters
+    knobs: dict[str, Any] = {name: value for name, value in chosen.items() if name in known}
     if spec.attack == "gan":
         knobs["generators"] = library.generators(library.card(spec.dataset, spec.model))
     if spec.attack == "ensemble":
