@@ -5,7 +5,7 @@ import torch
 
 from core.attacks.objectives import OBJECTIVES
 from core.errors import LabError
-from core.losses.magnet import log_scores, magnet, magnet_probs, nearest_scores
+from core.losses.magnet import log_scores, magnet, nearest_scores
 from core.models.magnet import ClusterBatches
 from core.types import Encoding
 from tests import reference
@@ -58,7 +58,8 @@ def test_far_features_have_a_loss_and_a_slope_where_exponentials_would_not(cloud
 def test_inference_is_equation_4(cloud):
     features, _, centres, classes = cloud
     expected = torch.tensor(reference.magnet_probs(features, centres, classes, 0.8))
-    torch.testing.assert_close(magnet_probs(features, centres, classes, torch.tensor(0.8)), expected)
+    scores = log_scores(features, centres, classes, torch.tensor(0.8), n_classes=expected.shape[1])
+    torch.testing.assert_close(scores.softmax(dim=1), expected)
 
 
 def test_a_class_without_a_centre_has_no_probability_and_no_gradient_that_is_no_number(cloud):
