@@ -4,6 +4,7 @@
 #   make serve    the same for others too: ADDRESS=0.0.0.0 shares it with the network (DEPLOYMENT.md)
 #   make test     run the tests
 #   make check    what must hold before a change goes in: lint, then test
+#   make coverage  run the tests and show which lines of core/ none of them reaches
 #   make lint     formatting, ruff's rules, types
 #   make format   put the formatting right
 #   make train RECIPE=noisy_digits/cl_mvc
@@ -20,7 +21,7 @@ TRAINING ?= off
 THREADS = $(shell $(VENV)/bin/python -c "import os; print(max(1, (os.cpu_count() or 2) // 2))")
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve audit train test lint check lock format
+.PHONY: help run serve audit train test coverage lint check lock format
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -46,6 +47,10 @@ train: $(VENV)/app.stamp
 
 test: $(VENV)/dev.stamp
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+coverage: $(VENV)/dev.stamp
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
+		--cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/dev.stamp
 	@$(VENV)/bin/python -m ruff format --check .

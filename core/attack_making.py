@@ -1,6 +1,7 @@
 """From an attack's spec to the attack, and to the weights beside the target's that its result follows from."""
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 from core.attacks import ATTACKS
@@ -20,12 +21,9 @@ ANY = "both"  # what the others' specs have for one
 
 def make_attack(library: Library, spec: AttackSpec) -> Attack:
     """The attack that a spec means. Raises :class:`LabError` for an unknown one, and for a GAN nobody trained."""
-    ATTACKS[spec.attack]
-    knobs: dict[str, Any] = {"target_mode": spec.target_mode}
-    if spec.attack in ON_OBJECTIVES:
-        knobs["objective"] = spec.objective
-    if spec.attack in ("pgd", "ensemble"):
-        knobs["steps"] = spec.steps
+    chosen = {"target_mode": spec.target_mode, "objective": spec.objective, "steps": spec.steps}
+    known = signature(ATTACKS[spec.attack]).parameters
+    knobs: dict[str, Any] = {name: value for name, value in chosen.items() if name in known}
     if spec.attack == "gan":
         knobs["generators"] = library.generators(library.card(spec.dataset, spec.model))
     if spec.attack == "ensemble":

@@ -189,8 +189,3 @@ def _as_matrix(layer: nn.Conv2d, at: Tensor) -> Tensor:
     """The matrix (outputs, inputs) of a convolution of pictures like ``at`` (1, C, H, W)."""
     units = torch.eye(at.numel(), dtype=torch.float64).reshape(-1, *at.shape[1:])
     return torch.cat([_convolve(layer, chunk).flatten(1) for chunk in units.split(BATCH)]).T
-
-
-def certified_accuracy(radii: Tensor, correct: Tensor, grid: Sequence[float]) -> list[float]:
-    """The share of samples that are right, correct (N,) bool, with a radius above each t of a grid."""
-    return [float(((radii > t) & correct).double().mean()) for t in grid]

@@ -9,7 +9,7 @@ import torch
 
 from core.checkpoints import card_path, find_cards, load_card, load_into, load_weights, save_checkpoint, weights_path
 from core.errors import LabError
-from core.files import read_limited, write_atomically
+from core.files import read_limited, write_atomically, write_together
 from core.lab import Lab
 from core.records import CheckpointCard
 from tests.conftest import N_CLASSES, SIDE, make_model
@@ -285,6 +285,25 @@ def test_a_failure_in_the_middle_leaves_the_checkpoint_that_was_there(suffix, fo
     after_card, after = reload(folder)
     assert after_card == before_card
     assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
+
+
+def test_of_two_new_files_none_is_left_where_one_is_refused(tmp_path, monkeypatch):
+    FullDisk(monkeypatch, ".second")
+    with pytest.raises(LabError, match="no space left"):
+        write_together({tmp_path / "a.first": b"new", tmp_path / "a.second": b"new"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_files_are_replaced_together_where_no_links_can_be_made(tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    paths = [tmp_path / "a", tmp_path / "b"]
+    write_together(dict.fromkeys(paths, b"old"))
+    monkeypatch.setattr(os, "link", refuse)
+    write_together(dict.fromkeys(paths, b"new"))
+    assert [path.read_bytes() for path in paths] == [b"new"] * 2
+    assert sorted(tmp_path.iterdir()) == paths
 
 
 def test_a_failure_leaves_no_temporary_file(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import csv
 import json
 import tomllib
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -174,6 +175,11 @@ def test_a_control_is_not_drawn_beside_itself(lab):
 def test_every_attack_has_a_name_and_a_sentence(attack):
     assert words.attack_name(attack) in words.ATTACK_NAMES.values()
     assert words.attack_sentence(attack).endswith(".")
+
+
+@pytest.mark.parametrize(("knob", "named"), [("objective", words.GRADIENT_ATTACKS), ("steps", words.STEPPING_ATTACKS)])
+def test_the_screens_offer_a_knob_to_the_attacks_that_have_it(knob, named):
+    assert [name for name in ATTACKS if knob in signature(ATTACKS[name]).parameters] == list(named)
 
 
 @pytest.mark.parametrize("objective", list(OBJECTIVES))

@@ -142,6 +142,15 @@ def test_cancel_shows_at_once_and_closes_the_iterator_at_its_next_step(queue):
     assert queue.get("a").latest == Result(1 / 3)
 
 
+def test_what_is_over_or_was_never_asked_for_cannot_be_cancelled(queue):
+    submit(queue, "a", lambda: iter([Result(1.0)]))
+    assert queue.join(SOON)
+    queue.cancel("a", owner="me")
+    queue.cancel("b", owner="me")
+    assert queue.get("a").state == "done"
+    assert queue.get("b") is None
+
+
 def test_cancel_closes_an_iterator_that_others_still_hold(queue):
     work = Work()
     held = work()

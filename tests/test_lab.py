@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -179,6 +180,32 @@ def test_a_stored_umap_is_not_fitted_again(lab, monkeypatch):
     second = make_lab(lab.library.checkpoints.parent).map(report, "umap")  # as after a restart
     assert len(fits) == 1
     np.testing.assert_array_equal(first.points, second.points)
+
+
+def test_a_umap_can_be_fitted_to_ship_with_the_lab(lab, tmp_path, monkeypatch):
+    from core.projection import umap_projection
+
+    monkeypatch.setattr("core.maps.fit_umap", lambda hidden: umap_projection(hidden, np.zeros((len(hidden), 2))))
+    store = ResultStore(tmp_path / "shipped", tmp_path / "computed")
+    shipping = Lab(checkpoints=lab.library.checkpoints, device="cpu", store=store)
+    shipping.fit_map(lab.library.card(TARGET, "cl_mvc"))
+    assert [path for path in (tmp_path / "shipped").rglob("*") if path.is_file()]
+
+
+def test_an_unknown_map_is_refused_with_those_there_are(lab):
+    report = next(lab.sweep(SweepSpec(attack=SPEC, points=2)))
+    with pytest.raises(LabError, match="pca or umap, got 'tsne'"):
+        lab.map(report, "tsne")
+
+
+def test_a_model_that_says_no_numbers_is_to_be_trained_again(lab, monkeypatch):
+    card = lab.library.card(TARGET, "cl_mvc")
+    broken = copy.deepcopy(lab.library.model(card))
+    for parameter in broken.parameters():
+        parameter.fill_(float("nan"))
+    monkeypatch.setattr(lab.library, "model", lambda card: broken)
+    with pytest.raises(LabError, match="not numbers; train it again"):
+        next(lab.sweep(SweepSpec(attack=replace(SPEC, seed=99), points=2)))
 
 
 def test_evaluation_scores_both_parts(lab):

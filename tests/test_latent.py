@@ -319,10 +319,6 @@ def test_without_checkpoints_every_row_says_which_command_makes_it():
     assert figures.rows(lines)[0]["made by"] == lines[0].remedy
 
 
-def make_line(result, **numbers):
-    return replace(result, **numbers)
-
-
 def judged(lab, **changes):
     """The verdicts when attack, defense and re-attack have these numbers."""
     usual = replace(lab.latents.result(spec_of(lab)), flips=0.4, moved=1.0, error=4.0, relative_shift=10.0)
@@ -345,6 +341,39 @@ def test_claims_are_judged_by_the_rows(lab):
     assert judged(lab, defense=defense, reattack=again)[:6] == ["held"] * 6
     assert judged(lab, attack={"flips": 0.24})[0] == "not held"
     assert judged(lab, attack={"moved": 4.1})[0] == "not held"
+
+
+@pytest.mark.parametrize(("larger", "verdict"), [(5.0, "held"), (12.0, "not held")])
+def test_the_claim_of_sizes_is_judged_by_two_of_them(lab, larger, verdict):
+    result = lab.latents.result(spec_of(lab))
+    lines = LatentSources(models=(), attackers=(), stored=lambda *key: None).lines("digits")
+    first = replace(lines[0], result=replace(result, relative_shift=10.0))
+    second = replace(first, latent=128, result=replace(result, relative_shift=larger))
+    (claim,) = (claim for claim in claims([first, second]) if claim.text.startswith("The larger the latent"))
+    assert claim.verdict == verdict
+    assert claim.numbers.endswith(f"10.0 % at 64, {larger:.1f} % at 128")
+
+
+def test_numbers_are_taken_at_a_gamma_of_the_sweep_alone(report):
+    with pytest.raises(LabError, match="has γ = 0, 20, 40, 60, 80, and not 30"):
+        results.result_of(report, 30.0, "")
+
+
+def test_a_grid_of_gamma_with_gaps_is_refused(lab):
+    card = lab.library.card("digits", "conv_ae")
+    networks = lab.latents.attacker("digits", "conv_ae")
+    uneven = replace(networks, recipe=networks.recipe | {"gammas": [20.0, 30.0, 80.0]})
+    with pytest.raises(LabError, match="not evenly spaced"):
+        sweep_spec(card, uneven, "latent", samples=64)
+
+
+def test_networks_that_are_gone_are_named_with_the_command_that_makes_them(lab, monkeypatch):
+    spec = spec_of(lab)
+    monkeypatch.setattr(lab.library, "latent_attacker", lambda card: None)
+    with pytest.raises(LabError, match=r"core train digits/conv_ae\.latent"):
+        list(lab.sweep(spec))
+    with pytest.raises(LabError, match=r"core train digits/conv_ae\.latent"):
+        lab.latents.result(spec)
 
 
 # Training it all

@@ -8,10 +8,7 @@ import torch
 from core.data import DATASET_FACTS
 from core.errors import LabError
 from core.lab import Lab
-from core.recipes import PAPERS
-from core.recipes.alrdc import MODELS as LATENT_MODELS
-from core.recipes.clustr import MODELS as CLASSIFIERS
-from core.recipes.ncp_acl import MODELS as REPRESENTATIONS
+from core.recipes import PAPERS, datasets_of, models_of
 from core.records import EpochLog, TrainSpec
 from core.run_reader import read_run
 from core.store import ResultStore
@@ -57,8 +54,8 @@ def log(phase="clustering", epoch=1, of=4, run=1, runs=1):
     ("model", "protocol"), [(m, p) for paper in PAPERS for m in paper.models for p in paper.protocols if p != "paper"]
 )
 def test_the_epochs_of_a_plan_are_those_that_are_trained(lab, model, protocol):
-    one_view = model in (*LATENT_MODELS, *CLASSIFIERS, *REPRESENTATIONS)
-    spec = TrainSpec(dataset="digits" if one_view else "patched_digits", model=model, protocol=protocol)
+    dataset = next(name for name in ("patched_digits", "digits", *datasets_of(model)) if model in models_of(name))
+    spec = TrainSpec(dataset=dataset, model=model, protocol=protocol)
     recipe = model_recipe(spec)
     intent = Intent(spec, recipe, model, recipe.runs, None)
     device = torch.device("cpu")

@@ -26,7 +26,6 @@ HONEST = ("log_20", "log_100", "margin_20", "magnet_100", "ensemble")
 METHODS = ("magnet", "clustr")  # from new weights, from a warm start
 SETS = ("two_moons", "two_circles")
 SEEDS = (0, 1, 2)
-PLANE_LAYERS = ((20, 2), (20,), (20, 20), (20,), (2, 20), (2,))  # what a frame's weights are, one after the other
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from core.figures import theme, words
 from core.neighbours.pursuit_records import STRATEGY_NAMES, PursuitReport
 from core.neighbours.records import VARIANTS, Proof
 from core.neighbours.tables import HEADS, PARTS, SCORES, Line, of_part, spread
-from core.published.ncp_acl import NAMES, TABLE_2, TABLE_3, TABLE_5, Triple
+from core.published.ncp_acl import NAMES, PROOF, TABLE_2, TABLE_3, TABLE_5, Triple
 
 STRATEGIES = {"both": "Both", "toward": "Toward the neighbour", "own": "Away from its own"}
 STRATEGY_NOTES = {
@@ -19,6 +19,10 @@ STRATEGY_NOTES = {
     "toward": "toward the neighbour's centroid alone, as in the proof of concept",
     "own": "away from the own centroid alone",
 }
+PRINTED_PROOF = (
+    f"The paper: up to {PROOF[1]:g} times as many turned, the probability of the true class falls up to {PROOF[0]:g} "
+    "times as far."
+)
 PRINTED = {"ncp_acl": "ncp_acl", "deacl": "deacl", "dynacl": "dynacl", "dynacl_plus": "dynacl_plus", "advcl": "advcl"}
 PUSHED, NOISE = "five steps toward the neighbour", "random ±ε"
 

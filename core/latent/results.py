@@ -14,7 +14,6 @@ from core.store import ResultStore
 KIND = "latent"
 VERSION = 1  # part of the key: raise it when the attack or a number changes
 SAMPLES = 1024  # of the held-out part, where there are as many
-DECIMALS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
