@@ -55,7 +55,7 @@ def findings(evidence: Evidence) -> dict[str, list[str]]:
     chapters = {
         "Before the attack": (_before, _seeds),
         "After the attack": (_after, _contradictions, _noise),
-        "The defenses under attacks that the paper does not run": (_defended, _own_objective),
+        "The defenses under attacks that the paper does not run": (_defended, _own_objective, _strongest),
         "What an attack needs": (_terms, _views, _travel),
         "What the defense needs": (_mitigator, _inner),
         "The released protocol": (_released,),
@@ -182,6 +182,22 @@ def _own_objective(evidence: Evidence) -> Sentences:
         f"clusters are matched again, as the paper does; under PGD on the embeddings {a.frozen.accuracy:.2f} and "
         f"{a.rematched.accuracy:.2f}. Samples that all move to one other cluster count as right when re-matched."
     )
+
+
+def _strongest(evidence: Evidence) -> Sentences:
+    left: dict[str, list[str]] = {}
+    for card in evidence.cards:
+        run = evidence.sweep(plans.ensemble(card)) if card.name in (*plans.DEFENSES, plans.OWN) else None
+        if run is not None:
+            clean, attacked = run.attack[0].frozen.accuracy, run.attack[-1].frozen.accuracy
+            where = f"{_title(evidence, card.dataset)} {attacked:.2f} of {clean:.2f} (ε = {run.spec.attack.epsilon:g})"
+            left.setdefault(words.model_name(card.name), []).append(where)
+    parts = [f"{model} on {', '.join(where)}" for model, where in left.items()]
+    if parts:
+        yield (
+            "**The strongest attack**: the whole ensemble on all views, with the clean matching, leaves of the ACC of "
+            f"{'; of '.join(parts)}."
+        )
 
 
 def _terms(evidence: Evidence) -> Sentences:
