@@ -84,7 +84,9 @@ def test_defenses_are_told_under_every_attack_that_is_kept():
     said = text(sweep=sweep)
     (line, strongest) = [line for line in said.splitlines() if "AR-DMVC-AM on NoisyDigits" in line]
     assert re.search(r"at ε = 0.2 GAN [01].[0-9]{2}, PGD [01].[0-9]{2}, PGD on the assignment", line)
-    assert re.search(r"whole ensemble on all views.* AR-DMVC-AM on NoisyDigits [01].[0-9]{2} of [01].[0-9]{2}", strongest)
+    assert re.search(
+        r"whole ensemble on all views.* AR-DMVC-AM on NoisyDigits [01].[0-9]{2} of [01].[0-9]{2}", strongest
+    )
     assert "One view alone" in said
 
 
