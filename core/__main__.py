@@ -140,7 +140,7 @@ def _attack_options() -> argparse.ArgumentParser:
     options.add_argument("--samples", type=int, default=256, help="held-out samples (256)")
     options.add_argument("--seed", type=int, default=0, help="chooses samples and randomness (0)")
     options.add_argument("--steps", type=int, default=10, help="of PGD; of APGD in the ensemble, 100 in full (10)")
-    options.add_argument("--objective", default="both", help="what FGSM and PGD maximise (both)")
+    options.add_argument("--objective", help="what FGSM and PGD maximise (both; on a classifier, margin)")
     return options
 
 

@@ -1,13 +1,22 @@
 """From an attack's spec to the attack, and to the weights beside the target's that its result follows from."""
 
+from collections.abc import Sequence
 from inspect import signature
 from typing import Any
 
 from core.attacks import ATTACKS
 from core.attacks.base import Attack, Norm, TargetMode
+from core.attacks.objectives import BETWEEN_VIEWS, OFFERED_ON_CLASSIFIERS, OFFERED_ON_CLUSTERINGS, OFFERED_ON_MAGNETS
 from core.latent import attack as latent_attack
 from core.library import Library
+from core.models import MODELS
+from core.models.base import RepresentationModel
+from core.models.classifier import Classifier
+from core.models.magnet import Magnet
 from core.records import AttackSpec, CheckpointCard, digest
+
+ON_OBJECTIVES = tuple(name for name in ATTACKS if "objective" in signature(ATTACKS[name]).parameters)  # a chosen one
+ANY = "both"  # what the others' specs have for one
 
 
 def make_attack(library: Library, spec: AttackSpec) -> Attack:
@@ -20,6 +29,29 @@ def make_attack(library: Library, spec: AttackSpec) -> Attack:
     if spec.attack == "ensemble":
         knobs |= _members(library, library.card(spec.dataset, spec.model))
     return ATTACKS.make(spec.attack, **knobs)
+
+
+def objectives(library: Library, dataset: str, models: Sequence[str]) -> tuple[str, ...]:
+    """What FGSM and PGD can maximise on every one of these checkpoints, the usual one first."""
+    cards = [library.card(dataset, model) for model in models]
+    offered = [_offered(card) for card in cards] or [OFFERED_ON_CLUSTERINGS]
+    first = min(offered, key=lambda names: ANY in names)  # the classifiers' order, where there are any
+    return tuple(name for name in first if all(name in others for others in offered))
+
+
+def usual_objective(library: Library, dataset: str, model: str, attack: str) -> str:
+    """What an attack on a checkpoint maximises unless something else is asked for."""
+    return objectives(library, dataset, (model,))[0] if attack in ON_OBJECTIVES else ANY
+
+
+def _offered(card: CheckpointCard) -> tuple[str, ...]:
+    kind = MODELS[card.model]
+    assert isinstance(kind, type)
+    if issubclass(kind, Magnet):
+        return OFFERED_ON_MAGNETS
+    if issubclass(kind, Classifier | RepresentationModel):
+        return OFFERED_ON_CLASSIFIERS
+    return tuple(name for name in OFFERED_ON_CLUSTERINGS if name != BETWEEN_VIEWS or len(card.view_shapes) > 1)
 
 
 def _members(library: Library, card: CheckpointCard) -> dict[str, Any]:

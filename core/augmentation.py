@@ -66,16 +66,16 @@ def _distort_view(view: Tensor, generator: torch.Generator, strength: float) -> 
     return (bright + 0.08 * strength * noise).clamp(0, 1)
 
 
-def colours(views: Views, generator: torch.Generator, *, strength: float = 1.0) -> Views:
+def colours(views: Views, generator: torch.Generator, *, strength: float = 1.0, jitter: float = 0.5) -> Views:
     """SimCLR's for photographs: a crop of [1 - .92 s, 1] of the area, mirrored, jittered colours, grey, blurred.
 
-    ``strength`` s scales crops and probabilities, as DYNACL does. Jitter is SimCLR's of strength 0.5 for brightness,
-    contrast and saturation; hues turn in YIQ.
+    ``strength`` s scales crops and probabilities, as DYNACL does. ``jitter`` is SimCLR's strength of brightness,
+    contrast and saturation, 0.8 of it, and of the hue, 0.2 of it; hues turn in YIQ.
     """
-    return tuple(_colours_view(view, generator, strength) for view in views)
+    return tuple(_colours_view(view, generator, strength, jitter) for view in views)
 
 
-def _colours_view(view: Tensor, generator: torch.Generator, strength: float) -> Tensor:
+def _colours_view(view: Tensor, generator: torch.Generator, strength: float, jitter: float) -> Tensor:
     area = 1 - 0.92 * strength * torch.rand(len(view), generator=generator, device=generator.device).to(view)
     sides = [(area.sqrt() * (_either_way(view, generator) * 0.14 * strength).exp()).clamp_max(1) for _ in range(2)]
     mirror = torch.where(_chance(view, 0.5, generator).flatten(), -1.0, 1.0)
@@ -84,22 +84,22 @@ def _colours_view(view: Tensor, generator: torch.Generator, strength: float) -> 
     rows = (torch.stack((mirror * sides[0], zero, centres[0]), dim=1), torch.stack((zero, sides[1], centres[1]), dim=1))
     grid = affine_grid(torch.stack(rows, dim=1), list(view.shape), align_corners=False)
     cropped = grid_sample(view, grid, align_corners=False, padding_mode="reflection")
-    jittered = torch.where(_chance(view, 0.8 * strength, generator), _jitter(cropped, generator), cropped)
+    jittered = torch.where(_chance(view, 0.8 * strength, generator), _jitter(cropped, generator, jitter), cropped)
     grey = jittered.mean(dim=1, keepdim=True).expand_as(jittered)
     plain = torch.where(_chance(view, 0.2 * strength, generator), grey, jittered)
     blurred = avg_pool2d(pad(plain, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
     return torch.where(_chance(view, 0.5 * strength, generator), blurred, plain).clamp(0, 1)
 
 
-def _jitter(view: Tensor, generator: torch.Generator) -> Tensor:
+def _jitter(view: Tensor, generator: torch.Generator, strength: float) -> Tensor:
     brightness, contrast, saturation, turn = (_either_way(view, generator)[:, None, None, None] for _ in range(4))
-    view = view * (1 + 0.4 * brightness)
-    view = view.mean(dim=(1, 2, 3), keepdim=True).lerp(view, 1 + 0.4 * contrast)
+    view = view * (1 + 0.8 * strength * brightness)
+    view = view.mean(dim=(1, 2, 3), keepdim=True).lerp(view, 1 + 0.8 * strength * contrast)
     if view.shape[1] != 3:
         return view
     yiq = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]]).to(view)
     light, first, second = torch.einsum("ij,bjhw->bihw", yiq, view).split(1, dim=1)
-    angle, scale = 0.1 * 2 * torch.pi * turn, 1 + 0.4 * saturation
+    angle, scale = 0.2 * strength * 2 * torch.pi * turn, 1 + 0.8 * strength * saturation
     turned = (angle.cos() * first - angle.sin() * second, angle.sin() * first + angle.cos() * second)
     back = torch.cat((light, scale * turned[0], scale * turned[1]), dim=1)
     return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(yiq), back)
@@ -124,5 +124,6 @@ AUGMENTATIONS: Registry[Augmentation | None] = Registry(
         "crop_and_flip": lambda: crop_and_flip,
         "distort": lambda strength=1.0: partial(distort, strength=strength),
         "colours": lambda strength=1.0: partial(colours, strength=strength),
+        "strong_colours": lambda strength=1.0: partial(colours, strength=strength, jitter=1.0),
     },
 )

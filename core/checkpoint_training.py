@@ -21,7 +21,14 @@ from core.library import Library
 from core.models.base import ClusteringModel
 from core.models.encoders import use_precision
 from core.quantization import dequantize, find_narrow, quantize
-from core.recipes.base import AdversarialTraining, AttackerRecipe, LatentAttackerRecipe, Recipe, RobustDistillation
+from core.recipes.base import (
+    AdversarialTraining,
+    AttackerRecipe,
+    LatentAttackerRecipe,
+    Recipe,
+    RepresentationLearning,
+    RobustDistillation,
+)
 from core.records import AttackScores, CheckpointCard, EpochLog, TrainSpec
 from core.run_reader import RECIPE, REPLACE
 from core.runs import RunFolder, Tensors
@@ -184,7 +191,8 @@ def _plan_model(library: Library, intent: Intent) -> Plan:
     spec, recipe = intent.spec, intent.recipe
     assert isinstance(recipe, Recipe)
     data, held_out = training_parts(library, spec)
-
+    if isinstance(recipe.defense, RepresentationLearning) and spec.samples is None:
+        data = library.with_unlabelled(data)
     hardened = None if intent.target is None else library.attacked(intent.target)
 
     def make(run: int) -> Training:

@@ -30,6 +30,7 @@ LONGEST_TEXT, LARGEST_NUMBER = 1000, 2**53  # in a card
 LARGEST_GRID = 64  # networks of a latent attacker
 LONGEST_NAME = 100
 NAME = re.compile(r"[a-z0-9_]+([.-][a-z0-9_]+)*")
+PLAIN = re.compile(r"(?!.*//)[A-Za-z0-9][A-Za-z0-9 ()@+:./,_=-]*")  # neither Markdown nor a link, nor a table's formula
 
 REMEDY = "Restore it from the repository, or train it again with python -m core train"
 
@@ -129,7 +130,8 @@ LATENT_SCORES = ("clean", "random_direction_frozen", "latent_frozen")
 def _has_legal_values(card: CheckpointCard) -> bool:
     texts = (card.model, card.protocol, card.command, card.created, card.device, card.torch, card.sha256)
     return (
-        all(isinstance(text, str) and len(text) <= LONGEST_TEXT for text in texts)
+        all(isinstance(text, str) for text in texts)
+        and all(map(_is_plain, (*texts, card.recipe, card.scores, card.runs)))
         and all(map(_is_count, (card.n_clusters, card.samples, card.held_out_samples, card.seed)))
         and _is_number(card.training_seconds)
         and card.bits in (8, 16, 32)
@@ -141,6 +143,15 @@ def _has_legal_values(card: CheckpointCard) -> bool:
         and card.kind in KINDS
         and KINDS[card.kind](card)
     )
+
+
+def _is_plain(value: object) -> bool:
+    """Whether every text in it can stand on a page and in a table as it is."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return not isinstance(value, str) or not value or (len(value) <= LONGEST_TEXT and bool(PLAIN.fullmatch(value)))
 
 
 def _is_models(card: CheckpointCard) -> bool:

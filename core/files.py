@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Mapping
@@ -103,11 +104,17 @@ def _refused(path: Path, error: OSError) -> LabError:
 
 
 def read_limited(path: Path, limit: int) -> bytes:
-    """The bytes of a file of at most ``limit`` bytes. Raises :class:`LabError` if it is larger or unreadable."""
+    """The bytes of a file of at most ``limit`` bytes. Raises :class:`LabError` if it is larger, unreadable or no file.
+
+    A device or a pipe, which may be what a link leads to, has no end.
+    """
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise LabError(f"{path} has {size:,} bytes, more than the {limit:,} that the lab reads.")
-        return path.read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise LabError(f"{path} is no file.")
+        if status.st_size > limit:
+            raise LabError(f"{path} has {status.st_size:,} bytes, more than the {limit:,} that the lab reads.")
+        with path.open("rb") as file:
+            return file.read(status.st_size)
     except OSError as error:
         raise LabError(f"Cannot read {path}: {(error.strerror or str(error)).lower()}.") from error

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from core import confusions, lessons, sweep_scores, theorem, traces
-from core.attack_making import make_attack, norm, target_mode, weights_behind
-from core.attacks import ATTACKS, OBJECTIVES
+from core.attack_making import make_attack, norm, objectives, target_mode, weights_behind
+from core.attacks import ATTACKS
 from core.attacks.base import Budget
-from core.attacks.objectives import OF_CLASSIFIERS
 from core.ceiling import ceiling, distances
 from core.certify.results import RobustResult, RobustSpec
 from core.certify.room import Certifying
@@ -138,9 +137,9 @@ class Lab:
         trained = self.attacker(dataset, model) is not None
         return tuple(name for name in ATTACKS if name != "gan" or trained)
 
-    def objectives(self) -> tuple[str, ...]:
-        """What FGSM and PGD can maximise on any clustering."""
-        return tuple(name for name in OBJECTIVES if name not in OF_CLASSIFIERS)
+    def objectives(self, dataset: str, *models: str) -> tuple[str, ...]:
+        """What FGSM and PGD can maximise on all of these checkpoints, the usual one first."""
+        return objectives(self.library, dataset, models)
 
     def attacker(self, dataset: str, model: str) -> CheckpointCard | None:
         """The card of the attacker trained against exactly these weights of a checkpoint, if there is one."""

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from core.attacks.generators import Generators, make_generators
 from core.attacks.latent import PerturbationNetworks
 from core.checkpoints import REMEDY, find_cards, is_name, load_card, load_into, load_weights, reference
-from core.data import DATASET_FACTS, DATASETS
+from core.data import DATASET_FACTS, DATASETS, UNLABELLED
 from core.data.at_hand import missing_data
 from core.defenses import DEFENSES
 from core.errors import LabError, shortened
@@ -110,6 +110,13 @@ class Library:
             return train.to(self.device), held_out.to(self.device)
 
         return self._parts.get(dataset, make)
+
+    def with_unlabelled(self, part: MultiViewDataset) -> MultiViewDataset:
+        """A training part with the pictures that its data set has besides, without labels; as it is without any."""
+        if part.name not in UNLABELLED:
+            return part
+        views = UNLABELLED[part.name](self._data_root)
+        return replace(part, unlabelled=tuple(view.to(self.device) for view in views))
 
     def missing_data(self, dataset: str) -> tuple[str, bool]:
         """What of a data set's files is not here, empty if all is, and whether it can be downloaded."""

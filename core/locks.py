@@ -19,6 +19,8 @@ NAME = "lock"
 TRIES, PAUSE = 20, 0.05  # somebody who only looks holds the file for an instant
 LARGEST = 1000  # bytes of the text that says who holds it
 TAKEN = (BlockingIOError, PermissionError)
+FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND  # as open's "a+" has them
+FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # a link could lead to a file of somebody else
 
 if sys.platform == "win32":
     import msvcrt
@@ -109,7 +111,7 @@ def _say(file: BinaryIO, words: bytes) -> None:
 def _locked(path: Path) -> BinaryIO:
     """The file, locked. Raises :class:`LabError` if somebody else has it."""
     for _ in range(TRIES):
-        file = path.open("a+b")
+        file = os.fdopen(os.open(path, FLAGS, 0o666), "a+b")
         try:
             _lock(file)
             if _is_still(path, file):

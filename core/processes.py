@@ -40,7 +40,7 @@ PASSWORD, SHORTEST = "LAB_TRAINING_PASSWORD", 8  # the variable; characters
 TOO_SHORT = (
     f"{PASSWORD} on this server is shorter than {SHORTEST} characters, so trainings stay locked: set a longer one."
 )
-PAUSE = 1.0  # seconds that a wrong password costs everybody who tries one
+PAUSE = 1.0  # seconds after a wrong password in which none is tried
 
 if sys.platform == "win32":
     FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
@@ -67,14 +67,21 @@ def password_needed() -> bool:
 
 
 def check_password(text: str) -> None:
-    """Raise :class:`LabError` for anything but the password; a wrong one takes a second, one at a time."""
+    """Raise :class:`LabError` for anything but the password.
+
+    A wrong one takes a second, and meanwhile none is tried, right or wrong: many sessions guess no faster than one.
+    """
     password = os.environ.get(PASSWORD, "")
     if len(password) < SHORTEST:
         raise LabError(TOO_SHORT)
-    if not hmac.compare_digest(text.encode("utf-8", "replace"), password.encode("utf-8", "replace")):
-        with _TRYING:
+    if not _TRYING.acquire(blocking=False):
+        raise LabError("Somebody tries a password at this moment: try again in a second.")
+    try:
+        if not hmac.compare_digest(text.encode("utf-8", "replace"), password.encode("utf-8", "replace")):
             time.sleep(PAUSE)
-        raise LabError("That is not the password.")
+            raise LabError("That is not the password.")
+    finally:
+        _TRYING.release()
 
 
 @dataclass
@@ -220,6 +227,7 @@ class Trainings:
             "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH", "")))),
             "PYTHONUNBUFFERED": "1",
         }
+        (path / LOG).unlink(missing_ok=True)  # should it be a link, what it leads to stays
         with (path / LOG).open("wb") as log:
             child = subprocess.Popen(
                 self._command(plan),

@@ -1,6 +1,7 @@
 """From the recipe of a representation to the phases that ``fit`` runs: SimCLR, a robust stage, a linear head."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,7 @@ def representation_phases(
     phases = [_phase("SimCLR", pair, contrast, learning.first, first)]
     if learning.second is not None:
         phases += _robust_phases(pair, learning, learning.second, schedule.epochs, seed)
+    phases = [replace(phase, unlabelled=True) for phase in phases]
     return [*phases, _linear_phase(model, learning.fine_tuning, labels)], pair
 
 

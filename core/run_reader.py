@@ -5,6 +5,8 @@ the lock.
 """
 
 import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import lru_cache
@@ -21,6 +23,7 @@ from core.workload import progress
 SPEC, EVENTS, CARD, FAILURE, PROCESS = "spec.json", "events.jsonl", "card.json", "failure.txt", "process.json"
 LARGEST = 64 * 2**20  # bytes of a file that is read
 REPLACE, RECIPE = "replace", "recipe"  # beside the fields of the spec
+WORD = re.compile(r"[A-Za-z0-9 ,_.-]{1,100}")  # a data set, a model, a protocol, a phase: nothing that Markdown reads
 
 
 def run_names(folder: Path) -> list[str]:
@@ -35,10 +38,14 @@ def read_run(path: Path) -> RunRecord | None:
         words = json.loads(read_limited(path / SPEC, LARGEST))
         words = {"latent": None, **words}  # of runs from before there were latents to choose
         spec = TrainSpec(**{field.name: words[field.name] for field in fields(TrainSpec)})
+        if not all(
+            isinstance(word, str) and WORD.fullmatch(word) for word in (spec.dataset, spec.model, spec.protocol)
+        ):
+            return None
         recipe = words.get(RECIPE) or {}
         trials, logs = _logs(path / "trials"), _logs(path)
         share = progress(recipe, trials, logs)
-    except (LabError, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError):
+    except (LabError, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, RecursionError):
         return None
     error = _text(path / FAILURE)
     state: RunState = "failed" if error else "stopped"
@@ -75,7 +82,7 @@ def running(path: Path) -> Process | None:
     try:
         words = json.loads(_text(path / PROCESS))
         started = Process(int(words["pid"]), str(words["birth"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return started if started.alive else None
 
@@ -96,7 +103,7 @@ def _card(path: Path) -> CheckpointCard | None:
         values = json.loads(_text(path / CARD))
         shapes = tuple((int(c), int(h), int(w)) for c, h, w in values.pop("view_shapes"))
         return CheckpointCard(view_shapes=shapes, **values)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
@@ -116,9 +123,24 @@ def parse_logs(text: str) -> Iterator[EpochLog]:
     for line in text.splitlines():
         try:
             values: dict[str, Any] = json.loads(line)
-            yield EpochLog(**values)
-        except (ValueError, TypeError):
+            log = EpochLog(**values)
+        except (ValueError, TypeError, RecursionError):
             continue
+        if _is_log(log):
+            yield log
+
+
+def _is_log(log: EpochLog) -> bool:
+    """Whether all in it is of its kind; a loss may be no number, as of a training that went wrong."""
+    counts, seconds = (log.epoch, log.epochs, log.run, log.runs), (log.seconds, log.seconds_left)
+    return (
+        isinstance(log.phase, str)
+        and WORD.fullmatch(log.phase) is not None
+        and all(type(count) is int and 0 < count < 2**31 for count in counts)
+        and all(type(second) in (int, float) and math.isfinite(second) for second in seconds)
+        and isinstance(log.terms, dict)
+        and all(type(value) in (int, float) for value in log.terms.values())
+    )
 
 
 def _text(path: Path) -> str:

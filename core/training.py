@@ -82,6 +82,7 @@ class Phase:
     rates: tuple[float, ...] = ()  # the learning rate of each epoch, where it changes: of every update
     patience: int | None = None  # epochs without a lower loss after which the phase ends
     batch_size: int | None = None  # samples a step, where it is not the training's
+    unlabelled: bool = False  # the pictures without a label are seen too, where there are any
     batches: Batches | None = None  # an epoch's, where it is not every sample once in a random order; one process
 
 
@@ -120,19 +121,21 @@ def fit(
         raise LabError(f"A batch of {largest} needs at least as many samples, got {len(data)}.")
     capture = capture and data.views[0].is_cuda and n_processes == 1
     done, fresh, spent = list(earlier), 0, 0.0
+    every = data.every_picture if any(phase.unlabelled for phase in phases) else data.views
     for i, phase in enumerate(map(_shared, phases)):
+        views = every if phase.unlabelled else data.views
         losses = [log.total for log in done if log.phase == phase.name]
         later = sum(other.epochs for other in phases[i + 1 :])
-        step: Callable[[Tensor], LossTerms] = _make_step(phase, data.views, generator)
+        step: Callable[[Tensor], LossTerms] = _make_step(phase, views, generator)
         if capture and not phase.rates:  # a graph keeps the rate it was recorded with
             step = CapturedStep(step, generator)
         while len(losses) < phase.epochs and not _has_stalled(losses, phase.patience):
             start = time.perf_counter()
             if not losses and phase.start is not None:
-                phase.start(data.views)
-            _prepare_epoch(phase, len(losses), data.views)
+                phase.start(views)
+            _prepare_epoch(phase, len(losses), views)
             size = phase.batch_size or batch_size
-            terms = _run_epoch(phase, step, data.views, size, generator)
+            terms = _run_epoch(phase, step, views, size, generator)
             seconds = time.perf_counter() - start
             losses.append(sum(terms.values()))
             epoch = len(done) + 1

@@ -93,13 +93,16 @@ def _seconds(library: Library, intent: Intent, samples: int, alike: CheckpointCa
     """The estimate, and in a sentence what it rests on."""
     if alike is None:
         return None, NOTHING_LIKE_IT.format(device=library.device.type)
-    each = alike.training_seconds / (work(alike.recipe) * alike.samples)
+    try:
+        seeds, all_epochs = max(trial_runs(alike.recipe), whole_runs(alike.recipe)), epochs(alike.recipe)
+        each = alike.training_seconds / (work(alike.recipe) * alike.samples)
+    except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError):  # a card whose recipe is not a whole one
+        return None, NOTHING_LIKE_IT.format(device=library.device.type)
     seconds = each * work(intent.values) * samples
-    seeds = max(trial_runs(alike.recipe), whole_runs(alike.recipe))
     precision = str(alike.recipe.get("precision"))
     basis = (
         f"Reckoned from the checkpoint {alike.dataset}/{alike.name}, which took {alike.training_seconds:.0f} s for "
-        f"{alike.samples:,} samples, {epochs(alike.recipe):,} epochs over {seeds} {'seeds' if seeds > 1 else 'seed'}, "
+        f"{alike.samples:,} samples, {all_epochs:,} epochs over {seeds} {'seeds' if seeds > 1 else 'seed'}, "
         f"on {alike.device} in {precision}"
     )
     if alike.dataset != intent.spec.dataset:

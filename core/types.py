@@ -52,6 +52,7 @@ class MultiViewDataset:
     labels: Tensor  # (N,) int64 in 0..len(class_names) - 1
     class_names: tuple[str, ...]
     index: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))  # (N,) place in the whole set
+    unlabelled: Views = ()  # V x (M, C, H, W), pictures that only training without labels sees; mostly none
 
     def __post_init__(self) -> None:
         if not len(self.index):
@@ -66,13 +67,21 @@ class MultiViewDataset:
         return len(self.class_names)
 
     @property
+    def every_picture(self) -> Views:
+        """The views, and behind them the unlabelled ones where there are any, V x (N + M, C, H, W)."""
+        if not self.unlabelled:
+            return self.views
+        return tuple(torch.cat(pair) for pair in zip(self.views, self.unlabelled, strict=True))
+
+    @property
     def view_shapes(self) -> tuple[tuple[int, int, int], ...]:
         """(C, H, W) of each view."""
         return tuple((v.shape[1], v.shape[2], v.shape[3]) for v in self.views)
 
     def take(self, rows: Tensor) -> "MultiViewDataset":
         """The samples at ``rows`` (M,), in that order, remembering their place in the whole set."""
-        return replace(self, views=tuple(v[rows] for v in self.views), labels=self.labels[rows], index=self.index[rows])
+        views, labels, index = tuple(v[rows] for v in self.views), self.labels[rows], self.index[rows]
+        return replace(self, views=views, labels=labels, index=index, unlabelled=())
 
     def only(self, classes: Sequence[int]) -> "MultiViewDataset":
         """The samples of some classes, these counted from 0 in the order given; all samples for none.
@@ -97,6 +106,7 @@ class MultiViewDataset:
             views=tuple(view.to(device) for view in self.views),
             labels=self.labels.to(device),
             index=self.index.to(device),
+            unlabelled=tuple(view.to(device) for view in self.unlabelled),
         )
 
     def split(self, fraction: float = 0.5) -> tuple["MultiViewDataset", "MultiViewDataset"]:

@@ -133,7 +133,7 @@ class FakeLab:
     def attacks(self, dataset: str, model: str) -> tuple[str, ...]:
         return ("noise", "untrained_generator", "fgsm", "pgd", "gan")
 
-    def objectives(self) -> tuple[str, ...]:
+    def objectives(self, dataset: str, *models: str) -> tuple[str, ...]:
         return ("both", "complementarity", "consistency", "assignment")
 
     def dataset_facts(self, dataset: str) -> DatasetFacts:

@@ -356,13 +356,16 @@ def magnet(features, labels, centres, centre_classes, alpha, variance=None):
     return total / len(labels)
 
 
-def magnet_probs(features, centres, centre_classes, variance):
-    """Eq. 4 sample by sample."""
+def magnet_probs(features, centres, centre_classes, variance, near=None):
+    """Eq. 4 sample by sample, over the ``near`` nearest clusters of each (D_near; None for all)."""
     rows = []
     for feature in features.double().tolist():
         scores = [0.0] * (max(centre_classes.tolist()) + 1)
+        found = []
         for centre, k in zip(centres.double().tolist(), centre_classes.tolist(), strict=True):
-            scores[k] += math.exp(-sum((x - y) ** 2 for x, y in zip(feature, centre, strict=True)) / (2 * variance))
+            found.append((sum((x - y) ** 2 for x, y in zip(feature, centre, strict=True)), k))
+        for distance, k in sorted(found)[:near]:
+            scores[k] += math.exp(-distance / (2 * variance))
         rows.append([score / sum(scores) for score in scores])
     return rows
 

@@ -61,7 +61,7 @@ MAY_IMPORT = {
     # Tensors: no reports
     "core.types": "numpy torch core.errors",
     "core.runtime": "torch core.errors",
-    "core.data": "numpy torch torchvision sklearn PIL core.errors core.records core.registry core.types",
+    "core.data": "numpy torch torchvision scipy sklearn PIL core.errors core.records core.registry core.types",
     "core.losses": "torch sklearn",
     "core.clustering": "torch sklearn core.errors",
     "core.lars": "torch",
@@ -132,7 +132,7 @@ MAY_IMPORT = {
     "core.training_plans": "core.training_intents core.checkpoints core.data core.errors core.library "
     "core.recipes.base core.records core.training_records core.workload",
     "core.lab": "numpy torch core",
-    "core.attack_making": "core.attacks core.latent.attack core.library core.records",
+    "core.attack_making": "core.attacks core.latent.attack core.library core.models core.records",
     "core.maps": "numpy core.errors core.frames core.library core.projection core.records core.shelf core.store "
     "core.types",
     "core.bench": "torch core",
@@ -158,7 +158,8 @@ MAY_IMPORT = {
     "core.studies.records core.table_records",
     "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
     "core.studies.plans core.studies.records core.table_records core.tables",
-    "core.commands": "tqdm core.attacks core.bench core.certify.results core.certify.tables core.data core.defenses "
+    "core.commands": "tqdm core.attack_making "
+    "core.attacks core.bench core.certify.results core.certify.tables core.data core.defenses "
     "core.distributed core.doctor core.errors core.figures.ensemble_words core.figures.table_text core.lab "
     "core.latent.tables core.matrix core.models core.neighbours core.published.alrdc core.published.clustr "
     "core.published.ncp_acl core.recipes core.records core.runtime core.studies core.tables core.walk",

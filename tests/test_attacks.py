@@ -286,7 +286,9 @@ def damage(model, views, adversarial):
         return OBJECTIVES.make("both")(model.encode(views), model.encode(adversarial)).mean().item()
 
 
-@pytest.mark.parametrize("name", ["fgsm", "pgd"])
+@pytest.mark.parametrize(
+    "name", [name for name in ATTACKS if "objective" in inspect.signature(ATTACKS[name]).parameters]
+)
 @pytest.mark.parametrize("epsilon", [0.05, 0.1, 0.2])
 def test_beats_noise_at_equal_budget(name, epsilon, trained, blobs):
     views = tuple(view[:40] for view in blobs.views)
@@ -396,6 +398,12 @@ def test_pgd_ascends_every_objective(objective, trained, views):
     steps = list(attack.steps(trained, views, Budget(epsilon=EPSILON), generator=seeded()))
     assert steps[0].objective.shape == (12,)
     assert steps[-1].objective.mean() > steps[0].objective.mean()
+
+
+def test_what_compares_views_is_refused_on_one():
+    alone = Encoding((torch.ones(3, 2),), torch.ones(3, 2), torch.ones(3, 2), torch.full((3, 2), 0.5))
+    with pytest.raises(LabError, match="compares views, and here is only one; choose assignment"):
+        OBJECTIVES.make("contrastive")(alone, alone)
 
 
 def as_rows(tensors):

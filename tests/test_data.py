@@ -14,8 +14,21 @@ import pytest
 import scipy.ndimage
 import torch
 from PIL import Image
+from scipy.io import savemat
 
-from core.data import DATASET_FACTS, DATASETS, colours, noisy, patched, pictures, regdb, sources
+from core.data import (
+    DATASET_FACTS,
+    DATASETS,
+    UNLABELLED,
+    archives,
+    colours,
+    noisy,
+    patched,
+    photographs,
+    pictures,
+    regdb,
+    sources,
+)
 from core.data.at_hand import missing_data
 from core.data.people import PEOPLE, synthetic_people
 from core.errors import LabError
@@ -544,7 +557,12 @@ def test_a_missing_list_is_named(regdb_folder):
         regdb.regdb(regdb_folder, identities=2)
 
 
-@pytest.mark.parametrize("line", ["../../etc/1/passwd 0", "Visible/1/.. 0", "Thermal/1/x.bmp 0", "Visible/one/x.bmp 0"])
+NO_IDENTITY = f"Visible/{'1' * 5000}/x.bmp 0"  # Python reads no number of so many digits
+
+
+@pytest.mark.parametrize(
+    "line", ["../../etc/1/passwd 0", "Visible/1/.. 0", "Thermal/1/x.bmp 0", "Visible/one/x.bmp 0", NO_IDENTITY]
+)
 def test_a_list_line_that_leads_elsewhere_is_refused(regdb_folder, line):
     path = regdb_folder / "idx" / "train_visible_1.txt"
     path.write_text(line + "\n" + path.read_text())
@@ -626,3 +644,121 @@ def test_photographs_that_cannot_be_had_say_what_would_work(tmp_path, monkeypatc
         DATASETS.make("cifar10", root=tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert "162 MB" in missing_data("cifar10", tmp_path)[0]
+
+
+def write_svhn(folder, monkeypatch, count=4, **changes):
+    """torchvision's two files of SVHN, of a few random pictures; ``changes`` are other arrays for the test part."""
+    rng, parts = np.random.default_rng(0), []
+    for name in photographs.SVHN_FILES:
+        monkeypatch.setitem(photographs.SVHN_FILES, name, (count, ""))
+        arrays = {
+            "X": rng.integers(0, 256, (32, 32, 3, count), dtype=np.uint8),
+            "y": rng.integers(1, 11, (count, 1)).astype(np.uint8),
+        }
+        savemat(folder / name, arrays | (changes if "test" in name else {}), do_compression=True)
+        parts.append(arrays)
+    return {key: np.concatenate([part[key] for part in parts], axis=-1 if key == "X" else 0) for key in "Xy"}
+
+
+def test_house_numbers_are_read_from_matlabs_files_and_their_ten_is_a_zero(tmp_path, monkeypatch):
+    written = write_svhn(tmp_path, monkeypatch)
+    data = DATASETS.make("svhn", root=tmp_path)
+    assert data.labels.tolist() == [int(label) % 10 for label in written["y"].ravel()]
+    pixel = data.views[0][5, 2, 7, 11]  # of sample 5, blue, row 7, column 11
+    assert pixel == written["X"][7, 11, 2, 5] / np.float32(255)
+    assert missing_data("svhn", tmp_path) == ("", True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"X": np.zeros((32, 32, 3, 5), dtype=np.uint8)},
+        {"X": np.zeros((32, 32, 3, 4))},
+        {"X": np.array([[{"reduce": "system"}]], dtype=object)},
+        {"y": np.array([["one"], ["two"], ["three"], ["four"]], dtype=object)},
+        {"y": np.ones((3, 1), dtype=np.uint8)},
+    ],
+    ids=["more pictures", "other numbers", "an object", "words", "fewer labels"],
+)
+def test_a_matlab_file_that_holds_something_else_is_refused(tmp_path, monkeypatch, changes):
+    write_svhn(tmp_path, monkeypatch, **changes)
+    with pytest.raises(LabError, match=r"test_32x32\.mat is not the file of SVHN that it should be: delete it"):
+        DATASETS.make("svhn", root=tmp_path)
+
+
+@pytest.mark.parametrize("place", [127, 130, 200, 1000])
+def test_a_damaged_matlab_file_is_one_sentence(tmp_path, monkeypatch, place):
+    write_svhn(tmp_path, monkeypatch)
+    path = tmp_path / "test_32x32.mat"
+    content = bytearray(path.read_bytes())
+    content[place : place + 20] = b"\xff" * 20
+    for broken in (content, content[: len(content) // 2]):
+        path.write_bytes(broken)
+        with pytest.raises(LabError, match="is not the file of SVHN"):
+            DATASETS.make("svhn", root=tmp_path)
+
+
+def write_stl10(folder, monkeypatch, counts=(2, 3), unlabelled=4):
+    """torchvision's files of STL-10, of a few random pictures."""
+    monkeypatch.setattr(photographs, "STL10_PARTS", dict(zip(("train", "test"), counts, strict=True)))
+    monkeypatch.setattr(photographs, "STL10_UNLABELLED", unlabelled)
+    inside = folder / photographs.STL10_FOLDER
+    inside.mkdir()
+    rng, pixels, labels = np.random.default_rng(0), [], []
+    for part, count in photographs.STL10_PARTS.items():
+        pixels.append(rng.integers(0, 256, (count, 3, 96, 96), dtype=np.uint8))
+        labels.append(rng.integers(1, 11, count).astype(np.uint8))
+        pixels[-1].tofile(inside / f"{part}_X.bin")
+        labels[-1].tofile(inside / f"{part}_y.bin")
+    rng.integers(0, 256, (unlabelled, 3, 96, 96), dtype=np.uint8).tofile(inside / "unlabeled_X.bin")
+    return np.concatenate(pixels), np.concatenate(labels), inside
+
+
+def test_photographs_of_96_pixels_are_read_column_by_column(tmp_path, monkeypatch):
+    pixels, labels, _ = write_stl10(tmp_path, monkeypatch)
+    data = DATASETS.make("stl10", root=tmp_path)
+    assert data.views[0].shape == (5, 3, 96, 96)
+    assert data.labels.tolist() == (labels.astype(int) - 1).tolist()
+    assert data.views[0][3, 1, 10, 20] == pixels[3, 1, 20, 10] / np.float32(255)
+    assert missing_data("stl10", tmp_path) == ("", True)
+
+
+def test_photographs_without_a_label_come_only_when_they_are_asked_for(tmp_path, monkeypatch):
+    _, _, inside = write_stl10(tmp_path, monkeypatch)
+    assert UNLABELLED["stl10"](tmp_path)[0].shape == (4, 3, 96, 96)
+    (inside / "unlabeled_X.bin").unlink()
+    assert len(DATASETS.make("stl10", root=tmp_path)) == 5
+    with pytest.raises(LabError, match="pre-training uses its photographs"):
+        UNLABELLED["stl10"](tmp_path)
+
+
+def test_files_of_stl10_of_another_size_and_with_other_labels_are_refused(tmp_path, monkeypatch):
+    _, _, inside = write_stl10(tmp_path, monkeypatch)
+    (inside / "train_y.bin").write_bytes(b"\x00\x0b")
+    with pytest.raises(LabError, match="a label outside its classes"):
+        DATASETS.make("stl10", root=tmp_path)
+    (inside / "train_y.bin").write_bytes(b"\x01")
+    with pytest.raises(LabError, match=r"train_y\.bin has not the 2 bytes that are expected"):
+        DATASETS.make("stl10", root=tmp_path)
+
+
+@pytest.mark.parametrize(("name", "said"), [("svhn", "247 MB"), ("stl10", "2,640 MB")])
+def test_more_photographs_that_cannot_be_had_say_what_would_work(tmp_path, monkeypatch, name, said):
+    def fail(*args, **words):
+        raise OSError("no network")
+
+    for function in ("download_and_extract_archive", "download_url"):
+        monkeypatch.setattr(f"torchvision.datasets.utils.{function}", fail)
+    with pytest.raises(LabError, match=r"connect to the internet once and retry, or put torchvision's files there"):
+        DATASETS.make(name, root=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert said in missing_data(name, tmp_path)[0]
+
+
+def test_files_that_arrive_are_moved_into_their_place(tmp_path, monkeypatch):
+    def arrive(address, folder, md5):
+        Path(folder, address.rsplit("/", 1)[1]).write_bytes(md5.encode())
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", arrive)
+    archives.fetch({"http://a/one.mat": "1", "http://a/two.mat": "2"}, ["one.mat", "two.mat"], tmp_path, "no")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"one.mat": "1", "two.mat": "2"}

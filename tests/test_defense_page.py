@@ -136,3 +136,14 @@ def test_umap_is_made_for_every_column_in_the_background(page):
     page.run()
     assert not page.exception
     assert not page.error
+
+
+def test_defense_on_one_view_leads_to_where_such_models_are_hardened(open_real_page):
+    app = open_real_page("defense")
+    app.query_params.update({"data": "digits"})
+    app.run()
+    assert not app.exception
+    assert "Digits has one" in texts(app, "info")
+    assert not app.get("bidi_component")
+    links = [button.key for button in app.button if button.key.startswith("see-defense-")]
+    assert links == ["see-defense-certify", "see-defense-neighbours", "see-defense-latent"]

@@ -217,6 +217,14 @@ def test_the_verdict_says_when_nothing_changed(report):
     assert "moved no sample to another cluster; ACC stayed at" in words.verdict(report, still)
 
 
+def test_the_verdict_warns_of_scores_that_pass_for_logits(report):
+    spec = replace(report.spec, attack=replace(report.spec.attack, objective="scores"))
+    fading = replace(report, spec=spec)
+    assert words.verdict(fading, fading.frames[4]).endswith("the objective margin says what this model withstands.")
+    assert "withstands" not in words.verdict(fading, fading.frames[0])
+    assert "withstands" not in words.verdict(report, report.frames[4])
+
+
 def test_the_verdict_before_an_attack_does_not_speak_of_one(growing):
     assert words.verdict(growing[1], growing[1].frames[0]).startswith("No attack yet")
     assert words.verdict(growing[2], growing[2].frames[0]).startswith("At ε = 0 nothing is changed")

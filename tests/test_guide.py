@@ -24,7 +24,7 @@ LINKS = [
         for i, step in enumerate(LECTURE, 1)
     ),
 ]
-LIVE_TOPICS = {"controls", "scores", "theorem", "limits"}
+LIVE_TOPICS = {"controls", "scores", "theorem", "limits", "certificate", "fading", "neighbours"}
 WORDS = (
     *("view", "embedding", "fused", "hidden", "assignment", "cluster", "label", "ε", "attack", "attacker", "defense"),
     *("protocol", "frozen", "re-matched", "sweep", "card", "ACC", "NMI", "ARI", "L∞", "PGD", "FGSM", "GAN", "KL"),

@@ -4,6 +4,7 @@ from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
 from core.errors import LabError
+from core.lab import Lab
 from core.records import TheoremSpec
 from pages.ui import address, cache, guide_live, guide_view, presenter, tour
 from pages.ui.guide_topics import IDEAS, TOPICS
@@ -113,6 +114,36 @@ def test_limits_say_which_numbers_are_not_there(guide, lab):
     app = guide(topic="limits")
     assert "Not run" in texts(app, "caption")
     assert app.get("plotly_chart")
+
+
+@pytest.fixture
+def measured(lab, monkeypatch):
+    """The lab with the other papers' numbers that come with it."""
+    real = Lab(checkpoints=PROJECT / "checkpoints", device="cpu")
+    monkeypatch.setattr(type(lab), "certify", real.certify)
+    monkeypatch.setattr(lab, "neighbours", real.neighbours)
+
+
+@pytest.mark.parametrize(
+    ("topic", "said"),
+    [
+        ("certificate", "Two moons. Magnet loss from new weights: median radius"),
+        ("fading", "ClusTR: from the clean picture to where a margin attack ends"),
+        ("neighbours", "SimCLR with a linear head on the digits"),
+    ],
+)
+def test_the_other_papers_are_drawn_from_what_was_measured(guide, measured, topic, said):
+    app = guide(topic=topic)
+    assert app.get("plotly_chart")
+    assert said in texts(app) + texts(app, "caption")
+    assert not app.info
+
+
+@pytest.mark.parametrize("topic", ["fading", "neighbours"])
+def test_what_was_not_measured_is_said_with_its_command(guide, topic):
+    app = guide(topic=topic)
+    assert "`python -m core" in texts(app, "info")
+    assert not app.get("plotly_chart")
 
 
 def test_the_glossary_finds_words_in_meanings_too(guide):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.attack_making import usual_objective
 from core.attacks import ATTACKS
 from core.checkpoints import load_card
 from core.errors import LabError
@@ -12,6 +13,7 @@ from core.lab import CONTROLS, Lab
 from core.recipes import lab as lab_recipe
 from core.records import AttackSpec, SweepSpec, TrainSpec
 from core.store import ResultStore
+from tests.conftest import PROJECT
 
 TARGET = "patched_digits"
 MODEL = TrainSpec(dataset=TARGET, model="cl_mvc", epochs=2, runs=1)
@@ -285,3 +287,41 @@ def test_a_defense_trains_from_the_trial_with_the_lowest_loss(untouched, monkeyp
     best = min(totals, key=totals.get)
     again = [log.total for log in trials if log.run == best]
     assert log.total == pytest.approx(again[0])  # the chosen seed starts as it did in its trial
+
+
+def offered(monkeypatch, *models, n_views=1):
+    """What the lab offers on cards of these models."""
+    made = Lab(checkpoints=PROJECT / "checkpoints", device="cpu")
+    card = made.library.card("digits", "nominal")
+    shapes = card.view_shapes * n_views
+    cards = {name: replace(card, model=name, name=name, view_shapes=shapes) for name in models}
+    monkeypatch.setattr(made.library, "card", lambda dataset, name: cards[name])
+    return made.objectives("digits", *models)
+
+
+@pytest.mark.parametrize("classifier", ["nominal", "trades", "simclr", "ncp_acl"])
+def test_a_classifier_is_asked_for_its_margin_first_and_for_no_mixture_of_embeddings(monkeypatch, classifier):
+    assert offered(monkeypatch, classifier) == ("margin", "log_scores", "assignment", "consistency")
+
+
+def test_only_a_magnet_has_the_attacks_of_clustr(monkeypatch):
+    assert offered(monkeypatch, "clustr")[-2:] == ("magnet", "scores")
+    assert set(offered(monkeypatch, "clustr", "nominal")) == set(offered(monkeypatch, "nominal"))
+
+
+def test_a_clustering_has_the_papers_sum_first_and_the_contrast_only_between_views(monkeypatch):
+    assert offered(monkeypatch, "cl_mvc", n_views=2) == (
+        "both", "complementarity", "consistency", "assignment", "contrastive",
+    )  # fmt: skip
+    assert "contrastive" not in offered(monkeypatch, "conv_ae")
+
+
+def test_of_both_kinds_together_the_assignment_is_the_usual_one(monkeypatch):
+    assert offered(monkeypatch, "conv_ae", "nominal", "clustr") == ("assignment", "consistency")
+
+
+def test_an_objective_is_only_the_business_of_attacks_that_have_one():
+    library = Lab(checkpoints=PROJECT / "checkpoints", device="cpu").library
+    usual = {name: usual_objective(library, "digits", "clustr", name) for name in ("pgd", "fgsm", "noise", "ensemble")}
+    assert usual == {"pgd": "margin", "fgsm": "margin", "noise": "both", "ensemble": "both"}
+    assert usual_objective(library, "noisy_digits", "cl_mvc", "pgd") == "both"

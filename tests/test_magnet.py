@@ -6,7 +6,8 @@ import torch
 from core.attacks.objectives import OBJECTIVES
 from core.errors import LabError
 from core.losses.magnet import log_scores, magnet, nearest_scores
-from core.models.magnet import ClusterBatches
+from core.models.magnet import ClusterBatches, Magnet
+from core.recipes import RECIPES
 from core.types import Encoding
 from tests import reference
 from tests.conftest import make_blobs, make_model
@@ -60,6 +61,38 @@ def test_inference_is_equation_4(cloud):
     expected = torch.tensor(reference.magnet_probs(features, centres, classes, 0.8))
     scores = log_scores(features, centres, classes, torch.tensor(0.8), n_classes=expected.shape[1])
     torch.testing.assert_close(scores.softmax(dim=1), expected)
+
+
+@pytest.mark.parametrize("near", [1, 2, 4, 6, 50])
+def test_inference_over_the_nearest_centres_is_equation_4_cut_short(cloud, near):
+    features, _, centres, classes = cloud
+    expected = torch.tensor(reference.magnet_probs(features, centres, classes, 0.8, near))
+    n_classes = expected.shape[1]
+    probs = log_scores(features, centres, classes, torch.tensor(0.8), n_classes=n_classes, n_nearest=near).softmax(
+        dim=1
+    )
+    torch.testing.assert_close(probs, expected)
+    assert ((probs > 0).sum(dim=1) <= near).all()
+
+
+def test_far_features_stay_in_the_classes_of_their_nearest_centres(cloud):
+    features, _, centres, classes = cloud
+    far = (1000 * features).requires_grad_()
+    scores = log_scores(far, centres, classes, torch.tensor(0.01), n_classes=3, n_nearest=1)
+    assert torch.equal(scores.argmax(dim=1), classes[torch.cdist(far.detach(), centres).argmin(dim=1)])
+    (slope,) = torch.autograd.grad(scores.sum(), far)
+    assert slope.isfinite().all()
+
+
+def test_a_magnet_sums_over_as_many_centres_as_it_is_told():
+    model = Magnet(((1, 28, 28),), 10, n_nearest=2).eval()
+    with torch.no_grad():
+        probs = model.encode((torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0)),)).probs
+    assert ((probs > 0).sum(dim=1) <= 2).all()
+    assert RECIPES.make("cifar100/clustr.paper").model_options["n_nearest"] == 20
+    assert "n_nearest" not in RECIPES.make("cifar10/clustr.paper").model_options
+    with pytest.raises(LabError, match="at least its nearest centre, got 0"):
+        Magnet(((1, 28, 28),), 10, n_nearest=0)
 
 
 def test_a_class_without_a_centre_has_no_probability_and_no_gradient_that_is_no_number(cloud):

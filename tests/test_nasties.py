@@ -2,33 +2,41 @@
 
 import io
 import json
+import os
 import shutil
 import struct
+import subprocess
 import sys
 import time
 import tracemalloc
 import zipfile
 import zlib
+from dataclasses import asdict
 from hashlib import sha256
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from streamlit.testing.v1 import AppTest
 
+from core import run_reader
 from core.__main__ import main
 from core.checkpoints import find_cards, load_card
 from core.errors import LabError
-from core.figures import pins
+from core.figures import pins, training, training_words
 from core.figures.selection import is_selection
+from core.files import read_limited
 from core.lab import Lab
+from core.locks import hold
+from core.own import files as own_files
 from core.own import reading
-from core.own.files import plain_name, read_picture, read_views
+from core.own.files import most_samples, plain_name, read_picture, read_views
 from core.own.reading import Handling
+from core.records import EpochLog, TrainSpec
 from core.store import ResultStore
-from pages.ui import address, errors
+from pages.ui import address, cache, errors, links
 from tests.conftest import PROJECT
 
 MEGABYTE = 2**20
@@ -182,6 +190,59 @@ def test_what_is_no_picture_is_refused_fast_and_in_little_memory(content):
     tracemalloc.stop()
 
 
+def png_with_tags(orientation: int, damaged: int) -> bytes:
+    """A picture whose EXIF has so many tags that point outside of the file, each with a length of its own."""
+    tags = [(0x0112, 3, 1, orientation)] + [(n + 0x0200, 1, n + 10**6, n) for n in range(damaged)]
+    exif = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    chunk = b"eXIf" + exif
+    picture = encoded("PNG")
+    return picture[:33] + struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + picture[33:]
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_picture_is_upright_however_it_was_held(orientation):
+    content = png_with_tags(orientation, 0)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    np.testing.assert_array_equal(read_picture(content, "a.png")[0], upright)
+
+
+def test_thousands_of_damaged_tags_fill_no_log_and_cost_no_memory():
+    program = (
+        "import sys; from core.own.files import read_picture; read_picture(sys.stdin.buffer.read(), 'a.png'); "
+        "from PIL import TiffImagePlugin as t; print(len(getattr(t, '__warningregistry__', ())))"
+    )
+    words = [sys.executable, "-c", program]
+    ended = subprocess.run(words, input=png_with_tags(6, 20_000), capture_output=True, cwd=PROJECT, check=True)
+    assert ended.stderr == b""
+    assert int(ended.stdout) <= 1
+
+
+def test_one_file_is_read_at_a_time_so_that_many_visitors_need_no_more_memory(monkeypatch):
+    seen = []
+    for name in ("_pixels", "_header"):
+        inner = getattr(own_files, name)
+
+        def noted(*given, inner=inner):
+            seen.append(own_files._READING.locked())
+            return inner(*given)
+
+        monkeypatch.setattr(own_files, name, noted)
+    read_picture(PICTURES[0], "a.png")
+    read_views(ARCHIVES[0], SHAPES)
+    assert seen == [True] * 3
+    assert not own_files._READING.locked()
+
+
+def test_an_archive_of_large_pictures_holds_fewer_of_them():
+    shapes = ((3, 128, 64), (3, 128, 64))
+    most = most_samples(shapes)
+    assert most * sum(4 * 3 * 128 * 64 for _ in shapes) <= own_files.MOST_BYTES
+    assert most_samples(SHAPES) == own_files.MOST_SAMPLES
+    views = np.zeros((most + 1, 3, 128, 64), np.uint8)
+    with pytest.raises(LabError, match=f"from 1 to {most}"):
+        read_views(archive(view0=views, view1=views), shapes)
+
+
 NAMES = [
     *(
         "../../etc/passwd",
@@ -302,6 +363,40 @@ def test_a_card_never_makes_a_network_larger_than_its_weights(folder):
             is_refused_or(lambda lab=lab: lab.library.model(lab.library.card("digits", "conv_ae")))
 
 
+SIGNED = ("![x](http://evil.test/a)", "http://evil.test", "=HYPERLINK(1)", "@SUM(1)", "<img src=x>", "$x$", "a\nb", "`")
+
+
+def test_no_text_of_a_card_can_be_a_picture_a_link_or_a_formula(folder):
+    path = folder / "digits" / "conv_ae.json"
+    card = json.loads(path.read_text())
+    assert load_card(folder, "digits", "conv_ae")
+    for place in [
+        ("device",),
+        ("command",),
+        ("torch",),
+        ("protocol",),
+        ("recipe", "precision"),
+        ("recipe", "model_options", "x"),
+    ]:
+        for sign in SIGNED:
+            path.write_text(json.dumps(with_value(card, place, sign)))
+            with pytest.raises(LabError, match="damaged"):
+                load_card(folder, "digits", "conv_ae")
+
+
+def test_a_card_without_a_whole_recipe_leaves_the_cost_of_a_training_unknown(folder):
+    path = folder / "digits" / "conv_ae.json"
+    card = json.loads(path.read_text())
+    for recipe in (
+        {"model_options": {}},
+        card["recipe"] | {"schedule": None},
+        card["recipe"] | {"schedule": {"epochs": 0}},
+    ):
+        path.write_text(json.dumps(card | {"recipe": recipe}))
+        lab = Lab(checkpoints=folder, device="cpu")
+        assert lab.training_plan(TrainSpec(dataset="digits", model="conv_ae")).seconds is None
+
+
 def test_a_card_that_names_other_files_reads_none_of_them(folder):
     outside = folder.parent / "secret.json"
     outside.write_text("{}")
@@ -370,6 +465,79 @@ def test_a_result_that_unpacks_to_much_is_absent(tmp_path):
     tracemalloc.stop()
 
 
+# Folders of runs: a damaged one, or one of strangers, is absent or shown, and hides no other
+
+
+PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+
+
+@PIPES
+def test_what_is_no_file_is_not_read_to_its_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless", "."):
+        with pytest.raises(LabError):
+            read_limited(tmp_path / name, 10)
+
+
+def nasty_json(values: dict, keys: tuple[str, ...]):
+    yield from ("[" * 100_000, '{"a":' * 100_000, "1" * 5000, "[]", "null", '{"pid": 1e400, "birth": "1"}')
+    for key in keys:
+        yield from (json.dumps(values | {key: value}) for value in NASTY_VALUES)
+
+
+def test_a_run_with_any_nasty_value_is_absent_or_can_be_shown(tmp_path):
+    path = tmp_path / "digits-conv_ae-12345678"
+    path.mkdir()
+    spec = asdict(TrainSpec(dataset="digits", model="conv_ae")) | {"replace": False, "recipe": {}}
+    log = EpochLog(phase="training", epoch=1, epochs=2, terms={"a": 1.0, "b": 0.5}, seconds=1.0, seconds_left=1.0)
+    shown = 0
+    told = ("dataset", "model", "protocol", "kind", "recipe")
+    for name, values, keys in (
+        ("spec.json", spec, told),
+        ("events.jsonl", asdict(log), tuple(asdict(log))),
+        ("process.json", {}, ()),
+    ):
+        for text in nasty_json(values, keys):
+            (path / "spec.json").write_text(json.dumps(spec))
+            (path / "events.jsonl").write_text(json.dumps(asdict(log)))
+            (path / name).write_text(text)
+            run_reader._unchanged_logs.cache_clear()  # the file is of the same size and time as another
+            run = run_reader.read_run(path)
+            if run is not None:
+                shown += 1
+                said = training_words.label(run, "Digits") + training_words.settings(run.spec)
+                said += training_words.standing(run)
+                assert not set("<>[]$`*") & set(said)
+                if text.startswith('{"phase"'):
+                    training.terms(run)
+                    training_words.reading(run, training.phase_ends(run.logs or run.trials))
+    assert shown > 100
+
+
+@PIPES
+def test_a_link_in_place_of_a_lock_is_not_written_through(tmp_path):
+    outside, run = tmp_path / "letter.txt", tmp_path / "run"
+    outside.write_text("dear")
+    run.mkdir()
+    (run / "lock").symlink_to(outside)
+    with pytest.raises(LabError, match="Cannot write"), hold(run):
+        pass
+    assert outside.read_text() == "dear"
+
+
+def test_a_full_queue_is_said_and_breaks_no_page(monkeypatch, lab):
+    def refuse(*given, **named):
+        raise LabError("The line is full.")
+
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+    app.switch_page("pages/certify.py").run()
+    monkeypatch.setattr(cache.jobs(), "submit", refuse)
+    app.button(key="run").click().run()
+    assert not app.exception
+    assert "The line is full." in " ".join(element.value for element in app.error)
+
+
 # Addresses
 
 WORDS = st.text(max_size=80) | st.sampled_from([*NAMES, "nan", "inf", "1e400", "-0", "9" * 400, "0x10", "1_0"])
@@ -395,7 +563,16 @@ def test_what_an_address_says_is_shown_without_any_sign_that_is_read(text):
 
 
 NASTY_PARAMETERS = [
-    *("nan", "-1", "1e400", "9" * 500, "<script>alert(1)</script>", "![x](http://evil.test/a.png)", "../../etc/passwd"),
+    *(
+        "nan",
+        "-1",
+        "1e400",
+        "9" * 500,
+        "9" * 5000,
+        "<script>alert(1)</script>",
+        "![x](http://evil.test/a.png)",
+        "../../etc/passwd",
+    ),
     *("\x00", "noisy_digits" * 50, "$$x$$", ":material/bolt:", "true", "[]", "\u202e", "٣", ""),
 ]
 KEYS = (
@@ -428,9 +605,10 @@ KEYS = (
         "gal_n",
         "gal_order",
     ),
+    *("step", "sample", "t", "cell", "x", "y", "cert_seed", "cert_points", "nb_eps", "nb_push", "lat_step"),
     *("topic", "depth", "tab", "measure", "matching", "weights", "lat_data", "v", "embed", "unknown"),
 )
-PAGES = ["attack", "defense", "steps", "gallery", "tables", "train", "your_data", "guide"]
+PAGES = [*links.PAGES]
 
 
 @pytest.mark.parametrize(("number", "value"), list(enumerate(NASTY_PARAMETERS)), ids=range(len(NASTY_PARAMETERS)))

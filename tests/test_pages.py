@@ -215,6 +215,44 @@ def test_what_the_address_asks_in_vain_is_ignored_and_said(app, query, said):
     assert not app.error
 
 
+@pytest.fixture
+def two_kinds(lab, monkeypatch):
+    """A lab in which AR-DMVC passes for a Magnet."""
+    offered = {"ar_dmvc": ("margin", "log_scores", "scores")}
+    monkeypatch.setattr(lab, "objectives", lambda data, *models: offered.get(models[0], ("both", "assignment")))
+
+
+def test_a_classifier_is_attacked_by_its_margin_unless_asked_otherwise(app, two_kinds):
+    app.query_params.update({"model": "ar_dmvc", "attack": "pgd"})
+    app.run()
+    assert app.selectbox(key="goal").value == "margin"
+    assert list(app.selectbox(key="goal").options) == ["margin", "cross-entropy", "scores as logits"]
+
+
+def test_the_address_takes_an_objective_by_its_plain_name_and_by_its_label(app, two_kinds):
+    app.query_params.update({"model": "ar_dmvc", "attack": "pgd", "goal": "log_scores"})
+    app.run()
+    assert app.selectbox(key="goal").value == "log_scores"
+    assert app.query_params["goal"] == "cross-entropy"
+    assert not app.warning
+
+
+def test_an_objective_of_another_kind_of_model_is_ignored_and_said(app, two_kinds):
+    app.query_params.update({"model": "ar_dmvc", "attack": "pgd", "goal": "both"})
+    app.run()
+    assert "the objective “both”, which is not one of margin, cross-entropy, scores as logits" in texts(app, "warning")
+    assert app.selectbox(key="goal").value == "margin"
+
+
+def test_an_objective_that_the_next_model_does_not_have_leaves_the_address(app, two_kinds):
+    app.query_params.update({"model": "ar_dmvc", "attack": "pgd", "goal": "scores"})
+    app.run()
+    app.sidebar.selectbox(key="model").select("cl_mvc").run()
+    assert app.selectbox(key="goal").value == "both"
+    assert "goal" not in app.query_params
+    assert not app.exception
+
+
 def test_the_notice_goes_when_something_else_is_chosen(app):
     app.query_params["model"] = "resnet"
     app.run()

@@ -13,7 +13,7 @@ from core.attacks import ATTACKS
 from core.figures import probe as figures
 from core.frames import encode
 from core.own.probe import make_reference, probe
-from core.own.records import ProbeReport
+from core.own.records import MOST_SEEN, ProbeReport, seen
 from core.records import AttackSpec, SweepSpec
 from core.types import Encoding
 
@@ -71,6 +71,16 @@ def test_every_frame_stays_within_its_budget(card, trained, blobs, reference, at
             assert moved.max() <= 1
         assert set(frame.controls) == (set(CONTROLS) if frame.epsilon else set())
     assert np.abs(last.frames[-1].views[0] - last.frames[0].views[0]).max() > 0.1
+
+
+def test_of_attacked_samples_only_the_pictures_are_kept_that_are_shown(card, trained, blobs, reference):
+    *_, last = run(card, trained, own_views(blobs, 100), reference, spec(100, "noise"))
+    for frame in last.frames[1:]:
+        assert len(frame.clusters) == 100
+        for view in frame.views:
+            assert len(view) == MOST_SEEN
+            assert view.base is None  # else all of them stay in memory
+    assert seen(2 * 3 * 128 * 64, 13) < 10
 
 
 def test_typical_samples_are_members_and_nearest_to_the_mean(blobs):

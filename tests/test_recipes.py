@@ -10,6 +10,7 @@ from core.data import DATASET_FACTS, DATASETS
 from core.defenses import DEFENSES
 from core.errors import LabError
 from core.models import MODELS
+from core.published import ncp_acl as ncp_acl_numbers
 from core.recipes import (
     ALRDC,
     AR_DMVC,
@@ -322,3 +323,24 @@ def test_every_protocol_gives_ar_dmvc_the_network_of_cl_mvc():
 def test_a_wrong_recipe_name_names_the_closest():
     with pytest.raises(LabError, match="Did you mean noisy_mnist/cl_mvc"):
         RECIPES.make("noisy_mnist/cl_mvv")
+
+
+def test_clustr_on_svhn_has_the_papers_colours_epochs_and_no_augmentation():
+    recipe = RECIPES.make("svhn/clustr_qtrades.paper")
+    assert recipe.model_options["mean"] == [0.4378, 0.4439, 0.4729]
+    assert recipe.model_options["deviation"] == [0.1980, 0.2011, 0.1971]
+    assert (recipe.schedule.epochs, recipe.augmentation) == (30, "none")
+    assert recipe.schedule.learning_rate == 1e-4
+    assert recipe.defense.epsilon == 8 / 255
+
+
+def test_ncp_acl_on_stl10_has_the_papers_numbers():
+    recipe = RECIPES.make("stl10/ncp_acl.paper")
+    learning = recipe.defense
+    assert (recipe.schedule.pretraining_epochs, recipe.schedule.epochs) == (1000, 1000)
+    assert (learning.first.weight_decay, learning.first.augmentation) == (1e-5, "strong_colours")
+    assert (learning.fine_tuning.learning_rate, learning.second.weight) == (10.0, 6.0)
+    assert set(ncp_acl_numbers.CHOSEN_K["stl10"]) <= set(recipe.model_options["grid"])
+    assert set(ncp_acl_numbers.CHOSEN_K["cifar100"]) <= set(
+        RECIPES.make("cifar100/ncp_acl.paper").model_options["grid"]
+    )

@@ -27,8 +27,9 @@ SAFE = {
         "enableAgentApi": False,
         "enableStaticServing": False,
         "maxUploadSize": 10,
+        "maxWidgetStateSize": 1,
     },
-    "client": {"showErrorDetails": "none", "toolbarMode": "viewer"},
+    "client": {"showErrorDetails": "none", "toolbarMode": "viewer", "allowedOrigins": []},
     "browser": {"gatherUsageStats": False},
 }
 
@@ -96,6 +97,23 @@ def test_only_the_password_is_the_password(monkeypatch, given):
     check_password("secret-enough")
     with pytest.raises(LabError, match="not the password"):
         check_password(given)
+
+
+def test_many_guess_no_faster_than_one(monkeypatch):
+    said = []
+
+    def another_tries(seconds):
+        assert seconds == processes.PAUSE
+        with pytest.raises(LabError, match="try again") as refused:
+            check_password("secret-enough")
+        said.append(refused)
+
+    monkeypatch.setenv("LAB_TRAINING_PASSWORD", "secret-enough")
+    monkeypatch.setattr(processes.time, "sleep", another_tries)
+    with pytest.raises(LabError, match="not the password"):
+        check_password("wrong")
+    assert len(said) == 1
+    check_password("secret-enough")
 
 
 def test_a_short_password_opens_nothing(monkeypatch):

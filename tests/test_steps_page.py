@@ -167,7 +167,7 @@ def test_no_view_to_attack_is_said(lab):
 
 
 def test_objectives_that_need_a_batch_are_not_offered(lab, monkeypatch):
-    monkeypatch.setattr(lab, "objectives", lambda: ("both", "contrastive"))
+    monkeypatch.setattr(lab, "objectives", lambda *names: ("both", "contrastive"))
     app = open_page()
     assert list(app.selectbox(key="goal").options) == ["both"]
 

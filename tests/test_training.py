@@ -95,6 +95,35 @@ def test_a_phase_may_take_batches_of_its_own(few):
     assert sizes == [12] * 2 + [5] * 4
 
 
+def test_pictures_without_a_label_are_seen_by_the_phases_that_ask_for_them(few):
+    seen = {"both": [], "labelled": []}
+
+    def watch(name):
+        return lambda point, views: seen[name].append(views[0].flatten(1)) or distance(point, views)
+
+    more = tuple(view[:16] + 10 for view in few.views)
+    first = replace(make_point_phase(watch("both"), name="both"), unlabelled=True)
+    run([first, make_point_phase(watch("labelled"), name="labelled")], replace(few, unlabelled=more))
+    assert {name: sum(map(len, rows)) for name, rows in seen.items()} == {"both": 40, "labelled": 24}
+    assert sum(int((rows > 5).any(dim=1).sum()) for rows in seen["both"]) == 16
+    assert not any((rows > 5).any() for rows in seen["labelled"])
+
+
+def test_a_part_of_a_data_set_has_none_of_its_unlabelled_pictures(few):
+    whole = replace(few, unlabelled=few.views)
+    assert [part.unlabelled for part in whole.split()] == [(), ()]
+    assert len(whole) == 24
+    assert whole.every_picture[0].shape[0] == 48
+    assert whole.to(torch.device("cpu")).unlabelled[0].shape == few.views[0].shape
+
+
+def test_only_the_linear_head_is_kept_from_pictures_without_a_label():
+    recipe = RECIPES.make("digits/dynacl_plus")
+    labels = torch.zeros(8, dtype=torch.int64)
+    training = model_training(recipe, ((1, SIDE, SIDE),), N_CLASSES, seed=0, device=CPU, labels=labels)
+    assert [phase.name for phase in training.phases if not phase.unlabelled] == ["linear head"]
+
+
 def test_a_phases_own_batch_needs_as_many_samples(few):
     with pytest.raises(LabError, match="A batch of 25 needs at least as many samples, got 24"):
         run([make_point_phase(distance), replace(make_point_phase(distance, name="second"), batch_size=25)], few)

@@ -72,7 +72,7 @@ def test_the_page_begins_with_the_models_clusters(shown):
     assert not app.exception
     assert shown[-1]["id"] == "clusters"
     assert app.button(key="run").disabled
-    assert "never written down" in texts(app, "caption")
+    assert "kept in no file" in texts(app, "caption")
 
 
 def test_a_drawing_falls_into_a_cluster_at_once(shown, lab):

@@ -1,7 +1,7 @@
 // A training in its two planes: the points with the regions of the classes, and their features with centres and border.
 
 const CELLS = 90; // a side of the regions' picture
-const TALLEST = 430;
+const TALLEST = 640;
 
 function createColumn(stage) {
   const node = el("section", { class: "column" });

@@ -62,8 +62,17 @@ def assignment() -> Objective:
 
 
 def contrastive(*, temperature: float = 0.1) -> Objective:
-    """The contrast between the adversarial views, over all pairs: what adversarial training ascends (Eq. 9)."""
-    return lambda clean, adversarial: sum_over_pairs(adversarial.embeddings, temperature)
+    """The contrast between the adversarial views, over all pairs: what adversarial training ascends (Eq. 9).
+
+    Of a single view it raises :class:`LabError`.
+    """
+
+    def contrast(clean: Encoding, adversarial: Encoding) -> Tensor:
+        if len(adversarial.embeddings) == 1:
+            raise LabError("The contrastive objective compares views, and here is only one; choose assignment.")
+        return sum_over_pairs(adversarial.embeddings, temperature)
+
+    return contrast
 
 
 def neighbour_pursuit(embedding: Tensor, own: Tensor | None, neighbour: Tensor | None) -> Tensor:
@@ -145,6 +154,12 @@ def _others(clean: Encoding, adversarial: Encoding) -> Tensor:
 
 
 OF_CLASSIFIERS = ("log_scores", "scores", "margin", "magnet")  # on logits; the others serve every clustering
+BETWEEN_VIEWS = "contrastive"  # that one view alone does not have
+# What is offered on a model, the usual one first. On classifiers that is the margin: PGD with it leaves the least on
+# average over those of the digits, while distances of embeddings, which know of no class, leave far more.
+OFFERED_ON_CLUSTERINGS = ("both", "complementarity", "consistency", "assignment", BETWEEN_VIEWS)
+OFFERED_ON_CLASSIFIERS = ("margin", "log_scores", "assignment", "consistency")
+OFFERED_ON_MAGNETS = (*OFFERED_ON_CLASSIFIERS, "magnet", "scores")
 OBJECTIVES: Registry[Objective] = Registry(
     "objective",
     {

@@ -7,22 +7,26 @@ from dataclasses import asdict
 
 from tqdm import tqdm
 
+from core.attack_making import usual_objective
 from core.commands.printing import Row, make_lab, print_json, print_table, split_target, three_scores
 from core.data import DATASET_FACTS, DATASETS
 from core.figures import ensemble_words
+from core.lab import Lab
 from core.records import AttackScores, AttackSpec, Frame, SweepReport, SweepSpec
 
 
 def attack(options: Namespace) -> None:
     """One attack at one ε, beside the controls."""
-    report = last_report(make_lab(options).sweep(SweepSpec(attack=_attack_spec(options), points=2)), options)
+    lab = make_lab(options)
+    report = last_report(lab.sweep(SweepSpec(attack=_attack_spec(lab, options), points=2)), options)
     _print_frames(report, options, (report.frames[-1],))
 
 
 def sweep(options: Namespace) -> None:
     """One attack along ε."""
-    spec = SweepSpec(attack=_attack_spec(options), points=options.points)
-    report = last_report(make_lab(options).sweep(spec), options)
+    lab = make_lab(options)
+    spec = SweepSpec(attack=_attack_spec(lab, options), points=options.points)
+    report = last_report(lab.sweep(spec), options)
     _print_frames(report, options, report.frames[1:])
 
 
@@ -36,7 +40,8 @@ def evaluate(options: Namespace) -> None:
     for name in lab.attacks(dataset, model):
         spec = AttackSpec(
             dataset=dataset, model=model, attack=name, epsilon=epsilon, samples=options.samples,
-            seed=options.seed, steps=options.steps, objective=options.objective,
+            seed=options.seed, steps=options.steps,
+            objective=options.objective or usual_objective(lab.library, dataset, model, name),
         )  # fmt: skip
         reports[name] = last_report(lab.sweep(SweepSpec(attack=spec, points=2)), options)
     if options.json:
@@ -97,7 +102,7 @@ def _frame_values(frame: Frame) -> dict[str, object]:
     return values
 
 
-def _attack_spec(options: Namespace) -> AttackSpec:
+def _attack_spec(lab: Lab, options: Namespace) -> AttackSpec:
     dataset, model = split_target(options.target)
     epsilon = options.epsilon
     if epsilon is None:
@@ -113,7 +118,7 @@ def _attack_spec(options: Namespace) -> AttackSpec:
         views=options.views,
         norm=options.norm,
         steps=options.steps,
-        objective=options.objective,
+        objective=options.objective or usual_objective(lab.library, dataset, model, options.attack),
         target_mode=options.target_mode,
     )
 

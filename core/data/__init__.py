@@ -1,9 +1,12 @@
 """Data sets by name: ``DATASETS.make(name, root=None)`` builds one, ``DATASET_FACTS[name]`` describes it."""
 
-from core.data import colours, noisy, patched, people, planar, regdb, single
+from collections.abc import Callable
+from pathlib import Path
+
+from core.data import colours, noisy, patched, people, photographs, planar, regdb, single
 from core.data.facts import DATASET_FACTS, DatasetFacts
 from core.registry import Registry
-from core.types import MultiViewDataset
+from core.types import MultiViewDataset, Views
 
 DATASETS: Registry[MultiViewDataset] = Registry(
     "data set",
@@ -20,9 +23,13 @@ DATASETS: Registry[MultiViewDataset] = Registry(
         "fashion_mnist": single.fashion_mnist,
         "cifar10": colours.cifar10,
         "cifar100": colours.cifar100,
+        "svhn": photographs.svhn,
+        "stl10": photographs.stl10,
         "two_moons": planar.two_moons,
         "two_circles": planar.two_circles,
     },
 )
 
-__all__ = ["DATASETS", "DATASET_FACTS", "DatasetFacts"]
+UNLABELLED: dict[str, Callable[[Path | None], Views]] = {"stl10": photographs.stl10_unlabelled}  # pictures besides
+
+__all__ = ["DATASETS", "DATASET_FACTS", "UNLABELLED", "DatasetFacts"]

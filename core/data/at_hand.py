@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.data import colours, sources
+from core.data import colours, photographs, sources
 from core.data.facts import DATASET_FACTS
 from core.data.regdb import find_folder
 from core.errors import LabError
@@ -31,14 +31,13 @@ def missing_data(dataset: str, root: Path | None = None) -> tuple[str, bool]:
             "NoisyDigits, PatchedDigits and Synthetic people need none.",
             True,
         )
-    if dataset in colours.ARCHIVES:
-        if colours.are_here(dataset, root):
-            return "", True
-        return (
-            f"{title} is not in {sources.data_folder(root)}: the training downloads it first, "
-            f"{colours.MEGABYTES[dataset]} MB. Without a network it ends and says so.",
-            True,
-        )
+    for maker in (colours, photographs):
+        if dataset in maker.MEGABYTES and not maker.are_here(dataset, root):
+            return (
+                f"{title} is not in {sources.data_folder(root)}: the training downloads it first, "
+                f"{maker.MEGABYTES[dataset]:,} MB. Without a network it ends and says so.",
+                True,
+            )
     if DATASET_FACTS[dataset].origin == "brought":
         try:
             find_folder(sources.data_folder(root))

@@ -1,16 +1,14 @@
 """CIFAR-10 and CIFAR-100 from the binary files of their makers: bytes, where other versions are pickles."""
 
-import shutil
-import tempfile
-from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from core.data.archives import fetch
 from core.data.facts import DATASET_FACTS
 from core.data.pictures import to_unit
-from core.data.sources import NETWORK_TIMEOUT, data_folder, socket_timeout
+from core.data.sources import data_folder
 from core.errors import LabError
 from core.types import MultiViewDataset
 
@@ -66,26 +64,10 @@ def _rows(path: Path, count: int, label_bytes: int) -> np.ndarray[tuple[int, int
 
 
 def _download(name: str, folder: Path) -> None:
-    """Fetch and unpack an archive, its MD5 checked; a failure leaves nothing."""
-    from torchvision.datasets.utils import download_and_extract_archive
-
+    """Fetch and unpack an archive."""
     archive, md5, inside = ARCHIVES[name]
-    title = DATASET_FACTS[name].title
     sentence = (
-        f"{title} is not in {folder} and could not be downloaded: connect to the internet once and retry, or put the "
-        f"makers' binary version there, unpacked ({inside}/{next(iter(FILES[name]))} and so on)."
+        f"{DATASET_FACTS[name].title} is not in {folder} and could not be downloaded: connect to the internet once and "
+        f"retry, or put the makers' binary version there, unpacked ({inside}/{next(iter(FILES[name]))} and so on)."
     )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=folder))
-    except OSError as error:
-        raise LabError(sentence) from error
-    try:
-        with socket_timeout(NETWORK_TIMEOUT):
-            download_and_extract_archive(ADDRESS + archive, str(arriving), md5=md5)
-        shutil.rmtree(folder / inside, ignore_errors=True)
-        (arriving / inside).replace(folder / inside)
-    except (OSError, RuntimeError, EOFError, HTTPException) as error:
-        raise LabError(sentence) from error
-    finally:
-        shutil.rmtree(arriving, ignore_errors=True)
+    fetch({ADDRESS + archive: md5}, [inside], folder, sentence)

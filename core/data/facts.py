@@ -23,6 +23,7 @@ NOISY_VIEWS = ("original", "noisy partner")
 PATCHED_VIEWS = ("top centre-left patch", "top centre-right patch", "inner upper-left patch")
 PEOPLE_VIEWS = ("visible", "thermal")
 PICTURE_VIEW = ("picture",)
+STL10_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 CIFAR_NAMES = ("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 POINT_VIEW = ("point",)
 
@@ -168,6 +169,28 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
         class_names=tuple(f"class {number}" for number in range(100)),
         view_names=PICTURE_VIEW,
         view_shapes=((3, 32, 32),),
+    ),
+    "svhn": DatasetFacts(
+        title="SVHN",
+        sentence="A digit of a house number, photographed from the street.",
+        source="SVHN (Netzer et al., Stanford and Google), train and test part together",
+        origin="downloaded",
+        epsilon=8 / 255,
+        samples=99_289,
+        class_names=DIGIT_NAMES,
+        view_names=PICTURE_VIEW,
+        view_shapes=((3, 32, 32),),
+    ),
+    "stl10": DatasetFacts(
+        title="STL-10",
+        sentence="A colour photograph of one of ten things, 96 pixels wide.",
+        source="STL-10 (Coates, Ng, Lee, Stanford), train and test part together; 100,000 more without a label",
+        origin="downloaded",
+        epsilon=8 / 255,
+        samples=13_000,
+        class_names=STL10_NAMES,
+        view_names=PICTURE_VIEW,
+        view_shapes=((3, 96, 96),),
     ),
     "digits": DatasetFacts(
         title="Digits",

@@ -4,6 +4,7 @@ Huang et al. (ICML 2024) take 50 people and bring each to 100 samples by graysca
 say no more (facts, section 1.3). Which people, the order of the operations and the noise level are our reading.
 """
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ NOISE_SCALE = 0.1  # standard deviation on [0, 1]
 OPERATIONS = ("gray", "noise", "inversion")  # in turn; so a gray or inverted copy of a pair comes several times
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
+IDENTITY = re.compile(r"[0-9]{1,9}")  # of a person, in a list
 FORMATS = ("BMP", "PNG", "JPEG")
 LARGEST_SIDE = 4096  # pixels of a picture before resizing
 LARGEST_LIST = 2_000_000  # bytes of a list file
@@ -112,7 +114,7 @@ def read_picture(path: Path) -> Floats:
             small = picture.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
     except LabError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise whatever they like at damaged files
         reason = "is missing" if isinstance(error, FileNotFoundError) else "is damaged or no BMP, PNG or JPEG picture"
         raise LabError(f"{path} {reason}: put the original file there again.") from error
     return np.asarray(small, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
@@ -136,7 +138,7 @@ def _pictures_of(folder: Path, modality: str, trial: int) -> dict[int, list[Path
         path = folder / "idx" / f"{part}_{modality.lower()}_{trial}.txt"
         for number, line in enumerate(_lines(path), start=1):
             pieces = line.split()[0].split("/")
-            if len(pieces) != 3 or pieces[0] != modality or not pieces[1].isdecimal() or pieces[2] == "..":
+            if len(pieces) != 3 or pieces[0] != modality or not IDENTITY.fullmatch(pieces[1]) or pieces[2] == "..":
                 raise LabError(f"Line {number} of {path} must read like '{modality}/1/name.bmp 0', got {line[:80]!r}.")
             found.setdefault(int(pieces[1]), []).append(folder.joinpath(*pieces))
     return found

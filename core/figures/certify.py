@@ -106,9 +106,9 @@ def counter_example() -> go.Figure:
             )
         )
     styles = theme.line_styles()
-    for border, far, height, style, words in (
-        (-0.3, 0.8, 0.62, styles["attack"], "the paper's rule certifies 0.80"),
-        (0.85, 0.35, 0.34, styles["defended"], "the sound rule certifies 0.35"),
+    for border, height, style, words in (
+        (-0.3, 0.62, styles["attack"], "the paper's rule certifies 0.80"),
+        (0.85, 0.34, styles["defended"], "the sound rule certifies 0.35"),
     ):
         figure.add_vline(x=border, line={"color": style["color"], "dash": "dot", "width": 2})
         figure.add_trace(
@@ -123,13 +123,14 @@ def counter_example() -> go.Figure:
             )
         )
         figure.add_annotation(
-            x=(POINT + border) / 2,
-            y=height + 0.1,
+            x=(POINT + border) / 2 if border < POINT else border,
+            y=height,
             text=words,
             showarrow=False,
             font={"color": style["color"]},
-            xanchor="center" if far > 0.5 else "left",
-            xshift=0 if far > 0.5 else -40,
+            xanchor="center" if border < POINT else "left",
+            xshift=0 if border < POINT else 8,
+            yshift=14 if border < POINT else 0,
         )
     marker = {"size": 13, "color": theme.ROLES_LIGHT["neutral"]}
     figure.add_trace(go.Scatter(x=[POINT], y=[0], mode="markers", marker=marker, showlegend=False, hoverinfo="skip"))

@@ -52,8 +52,9 @@ def from_text(text: str) -> SweepSpec | None:
 def name(spec: SweepSpec) -> str:
     """A run in a few words: what differs between runs that people compare."""
     attack = spec.attack
-    goal = f" ({attack.objective}, {attack.steps} steps)" if attack.attack == "pgd" else ""
-    goal = f" ({attack.objective})" if attack.attack == "fgsm" else goal
+    aim = words.objective_label(attack.objective)
+    goal = f" ({aim}, {attack.steps} steps)" if attack.attack == "pgd" else ""
+    goal = f" ({aim})" if attack.attack == "fgsm" else goal
     goal = f" ({words.steps_text(attack)})" if attack.attack == "ensemble" else goal
     views = "" if attack.views is None else f", view {', '.join(str(v + 1) for v in attack.views)} only"
     return (

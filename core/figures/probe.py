@@ -9,7 +9,6 @@ from core.figures import theme, words
 from core.figures.buffer import Arrays, join
 from core.figures.stage import (
     MAP_LABELS,
-    PICTURE_BYTES,
     THUMB_BYTES,
     bytes_of,
     cluster_names,
@@ -17,10 +16,9 @@ from core.figures.stage import (
     map_shares,
     matched_columns,
 )
-from core.own.records import ProbeFrame, ProbeReport, Reference
+from core.own.records import ProbeFrame, ProbeReport, Reference, seen
 from core.records import Floats, Integers, MapRecord, Subject
 
-MAX_SHOWN, MIN_SHOWN = 64, 6  # samples whose pictures travel
 NO_LABEL = "none (yours)"
 
 
@@ -35,7 +33,7 @@ def pack(
 ) -> bytes:
     """The buffer of the component "probe". ``identity`` names these samples; ``names`` (N,) are safe to show."""
     reference, spec = report.reference, report.spec
-    shown = len(_shown(report))
+    shown = _shown(report)
     rows = _rows_around(report, shown)
     pictures, picture_header = _pictures(report, shown)
     arrays: Arrays = {
@@ -166,11 +164,10 @@ def _subject(reference: Reference) -> Subject:
     )
 
 
-def _shown(report: ProbeReport) -> range:
-    """The samples whose pictures travel: the first, fewer where pictures are large."""
-    values_each = sum(view[0].size for view in report.frames[0].views) * report.spec.points
-    count = max(MIN_SHOWN, PICTURE_BYTES // values_each)
-    return range(min(MAX_SHOWN, count, report.spec.attack.samples))
+def _shown(report: ProbeReport) -> int:
+    """How many samples' pictures travel: the first."""
+    values_each = sum(view[0].size for view in report.frames[0].views)
+    return min(report.spec.attack.samples, seen(values_each, report.spec.points))
 
 
 def _rows_around(report: ProbeReport, shown: int) -> Integers:

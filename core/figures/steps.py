@@ -143,7 +143,7 @@ def protocol(report: TraceReport) -> str:
             f"PGD on {views} of {'each' if len(spec.samples) > 1 else 'this'} held-out sample alone",
             f"{norm} budget ε ≤ {words.epsilon_text(spec.epsilon)}, pixels 0 to 1",
             f"{spec.steps} steps of {report.step_size:.3g}",
-            f"objective {spec.objective}",
+            f"objective {words.objective_label(spec.objective)}",
             f"random start of seed {spec.seed}",
             "target in evaluation mode",
             "clusters named by the matching found on clean held-out samples",

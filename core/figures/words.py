@@ -38,11 +38,12 @@ OBJECTIVE_NAMES = {
     "consistency": "Consistency: the consensus of the views moves",
     "assignment": "Assignment: away from the clean cluster",
     "contrastive": "Contrastive: the views of a sample agree no longer",
-    "log_scores": "Log-scores: cross-entropy of a classifier's logits",
-    "scores": "Scores: ClusTR's own, its scores taken for logits",
-    "margin": "Margin: another class above the clean one",
-    "magnet": "Magnet loss, from log-scores",
+    "margin": "Margin: another class overtakes the clean one",
+    "log_scores": "Cross-entropy: away from the clean class, from logits",
+    "magnet": "Magnet loss: nearer to the centres of other classes than to its own",
+    "scores": "Scores as logits, ClusTR's own attack: the slope dies away, and a model looks stronger than it is",
 }
+OBJECTIVE_LABELS = {"log_scores": "cross-entropy", "scores": "scores as logits", "magnet": "Magnet loss"}
 MODEL_NAMES = {
     "eamc": "EAMC",
     "simvc": "SiMVC",
@@ -78,6 +79,7 @@ MODEL_NAMES = {
     "advcl": "AdvCL",
     "rocl": "RoCL",
 }
+FADES = " Scores taken for logits hide the way out: the objective margin says what this model withstands."
 LATENT_MODELS = ("conv_ae", "conv_ae_mie", "conv_ae_graph", "alrdc", "alrdc_mie", "alrdc_graph")
 GRADIENT_ATTACKS = ("fgsm", "pgd")  # that ascend a chosen objective
 STEPPING_ATTACKS = ("pgd", "ensemble")  # whose number of steps is chosen
@@ -96,6 +98,11 @@ def attack_sentence(attack: str) -> str:
 def objective_name(objective: str) -> str:
     """What an attack tries to do, for the screen."""
     return OBJECTIVE_NAMES.get(objective, objective.replace("_", " ").capitalize())
+
+
+def objective_label(objective: str) -> str:
+    """An objective in a word or two, for lists and lines: the name itself where that is a word."""
+    return OBJECTIVE_LABELS.get(objective, objective)
 
 
 def model_name(name: str) -> str:
@@ -144,7 +151,8 @@ def verdict(report: SweepReport, frame: Frame) -> str:
     what = "no sample" if moved == 0 else f"{moved} of {samples} samples"
     change = _change(clean, frame.scores.frozen.accuracy)
     members = "" if frame.ensemble is None else f" {ensemble_words.sentence(frame.ensemble)}"
-    return f"{start}{what} to another cluster; ACC {change}.{members}{_controls_sentence(attack, frame)}"
+    fades = attack in GRADIENT_ATTACKS and report.spec.attack.objective == "scores"
+    return f"{start}{what} to another cluster; ACC {change}.{members}{_controls_sentence(attack, frame)}{FADES * fades}"
 
 
 def protocol(spec: SweepSpec, card_digest: str, attacker: str = "") -> str:
@@ -176,7 +184,7 @@ def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
     if attack.attack in STEPPING_ATTACKS:
         parts.append(steps_text(attack))
     if attack.attack in GRADIENT_ATTACKS:
-        parts.append(f"objective {attack.objective}")
+        parts.append(f"objective {objective_label(attack.objective)}")
     if attack.attack == "gan":
         parts.append(attacker or "which samples trained the attacker is not recorded")
     parts += [

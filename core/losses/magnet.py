@@ -55,13 +55,28 @@ def squared_distances(features: Tensor, centres: Tensor) -> Tensor:
 
 
 def log_scores(
-    features: Tensor, centres: Tensor, centre_classes: Tensor, variance: Tensor, *, n_classes: int
+    features: Tensor,
+    centres: Tensor,
+    centre_classes: Tensor,
+    variance: Tensor,
+    *,
+    n_classes: int,
+    n_nearest: int | None = None,
 ) -> Tensor:
-    """log Σ_j exp(-d_cj / 2s²) for each class c, (N, C): the logarithm of Eq. 4's numerator."""
+    """log Σ_j exp(-d_cj / 2s²) for each class c, (N, C): the logarithm of Eq. 4's numerator.
+
+    With ``n_nearest`` the sum is over a sample's nearest centres alone (D_near of the paper, L of its code). A class
+    without one among them has no score: its logit is :data:`ABSENT` below the lowest.
+    """
     scaled = -squared_distances(features, centres) / (2 * variance)  # (N, J)
-    is_of = centre_classes == torch.arange(n_classes, device=centres.device)[:, None]  # (C, J)
+    is_of = (centre_classes == torch.arange(n_classes, device=centres.device)[:, None])[None]  # (1, C, J)
+    if n_nearest is not None and n_nearest < len(centres):
+        near = torch.zeros_like(scaled).scatter(1, scaled.topk(n_nearest, dim=1).indices, 1.0).bool()
+        is_of = is_of & near[:, None]  # (N, C, J)
     scores = torch.where(is_of, scaled[:, None], -torch.inf).logsumexp(dim=2)
-    return torch.where(is_of.any(dim=1), scores, ABSENT)
+    is_there = is_of.any(dim=2)
+    lowest = torch.where(is_there, scores, 0.0).detach().amin(dim=1, keepdim=True)  # (N, 1), at most 0
+    return torch.where(is_there, scores, (lowest + ABSENT) if n_nearest is not None else ABSENT)
 
 
 def nearest_scores(

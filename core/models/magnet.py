@@ -1,6 +1,7 @@
 """Magnet (ClusTR, Alfarra et al., BMVC 2021): a sample is of the class whose centres its features lie near."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -21,8 +22,9 @@ class Magnet(Classifier):
     """Features with ``clusters_per_class`` centres a class, found by k-means once an epoch.
 
     ``inference``: "soft" sums over a class's centres (Eq. 4), "nearest" takes the nearest centre, which alone the
-    certificate is about; with one centre a class they decide alike. A step of training has ``samples_per_cluster`` of
-    each of ``sampled_clusters``; an epoch has ``steps``, or as many as the samples fill.
+    certificate is about; with one centre a class they decide alike. ``n_nearest`` is how many centres, a sample's
+    nearest ones, the soft sum is over (D_near of the paper); None for all. A step of training has
+    ``samples_per_cluster`` of each of ``sampled_clusters``; an epoch has ``steps``, or as many as the samples fill.
     """
 
     training_only = ("head",)
@@ -39,6 +41,7 @@ class Magnet(Classifier):
         mean: Sequence[float] = (),
         deviation: Sequence[float] = (),
         inference: Inference = "soft",
+        n_nearest: int | None = None,
         alpha: float = 12.5,
         clusters_per_class: int = 2,
         sampled_clusters: int = 12,
@@ -50,7 +53,10 @@ class Magnet(Classifier):
             raise LabError(f"A Magnet's inference is soft or nearest, got {inference!r}.")
         if min(clusters_per_class, samples_per_cluster) < 1 or sampled_clusters < 2:
             raise LabError("A Magnet needs at least 1 cluster a class, 1 sample of each and 2 clusters a step.")
+        if n_nearest is not None and n_nearest < 1:
+            raise LabError(f"A Magnet sums over at least its nearest centre, got {n_nearest}.")
         self.inference: Inference = inference
+        self.n_nearest = n_nearest
         self.alpha = alpha
         self.clusters_per_class = clusters_per_class
         self.sampled_clusters = sampled_clusters
@@ -65,7 +71,7 @@ class Magnet(Classifier):
     def cluster(self, embeddings: tuple[Tensor, ...]) -> Encoding:
         """Log-scores as logits, so that every attack on logits has a slope to follow; their softmax is Eq. 4."""
         features = torch.stack(embeddings).mean(dim=0)
-        read = log_scores if self.inference == "soft" else nearest_scores
+        read = partial(log_scores, n_nearest=self.n_nearest) if self.inference == "soft" else nearest_scores
         logits = read(features, self.centres, self.centre_classes, self.variance, n_classes=self.n_clusters)
         return Encoding(embeddings, features, features, logits.softmax(dim=1), logits)
 

@@ -7,8 +7,10 @@ import io
 import logging
 import math
 import struct
+import warnings
 import zipfile
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -25,11 +27,25 @@ WORKING_SIDE = 512  # a larger picture is made smaller than this before anything
 NAME_LENGTH = 40
 
 MOST_SAMPLES = 512  # of an archive
+MOST_BYTES = 32 * 2**20  # of its views as float32, which a session keeps
 LARGEST_ARCHIVE = 10 * 2**20  # bytes
 MOST_MEMBERS = 16
 ENTRY = b"PK\x01\x02"  # begins every entry of a zip file's directory
 JPEG, SCAN = b"\xff\xd8", b"\xff\xda"  # begin a JPEG and a scan in it
 NUMBERS = ("uint8", "float16", "float32", "float64")
+ORIENTATION = 0x0112  # the tag of EXIF that says how the camera was held
+UPRIGHT = {  # how a picture that was taken otherwise is brought upright, by Pillow's names
+    "2": "FLIP_LEFT_RIGHT",
+    "3": "ROTATE_180",
+    "4": "FLIP_TOP_BOTTOM",
+    "5": "TRANSPOSE",
+    "6": "ROTATE_270",
+    "7": "TRANSVERSE",
+    "8": "ROTATE_90",
+}
+
+_READING = Lock()  # one file at a time: many visitors at once need no more memory than one
+warnings.filterwarnings("ignore", module=r"PIL\.")  # one for each damaged tag would fill the log, and stay in memory
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +72,7 @@ def read_picture(content: bytes, name: str) -> tuple[NDArray[np.uint8], tuple[in
     if content[:2] == JPEG and content.count(SCAN) > MOST_SCANS:
         raise LabError(f"{name} has more than {MOST_SCANS} scans, which no camera writes: save it as PNG.")
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with _READING, Image.open(io.BytesIO(content), formats=FORMATS) as image:
             size = image.size
             _check_size(size, name)
             image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))  # JPEG alone can be read at a fraction of its size
@@ -80,10 +96,21 @@ def read_views(content: bytes, view_shapes: Sequence[tuple[int, int, int]]) -> t
         raise LabError(f"The file has {len(content):,} bytes, more than {LARGEST_ARCHIVE:,}: bring fewer samples.")
     if content.count(ENTRY) > MOST_MEMBERS:
         raise LabError(f"The file holds more than {MOST_MEMBERS} arrays: {_what_works(view_shapes)}")
+    with _READING:
+        return _views(content, view_shapes)
+
+
+def most_samples(view_shapes: Sequence[tuple[int, int, int]]) -> int:
+    """How many samples an archive may hold: fewer where pictures are large."""
+    return min(MOST_SAMPLES, MOST_BYTES // (4 * sum(math.prod(shape) for shape in view_shapes)))
+
+
+def _views(content: bytes, view_shapes: Sequence[tuple[int, int, int]]) -> tuple[Floats, ...]:
+    most = most_samples(view_shapes)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = _members(archive, view_shapes)
-            headers = [_header(archive, members[v], v, shape) for v, shape in enumerate(view_shapes)]
+            headers = [_header(archive, members[v], v, shape, most) for v, shape in enumerate(view_shapes)]
             if len({shape[0] for shape, _, _ in headers}) != 1:
                 counts = ", ".join(str(shape[0]) for shape, _, _ in headers)
                 raise LabError(f"The views have {counts} samples: each sample needs a picture in every view.")
@@ -132,7 +159,7 @@ def _check_webp(content: bytes, name: str) -> None:
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits a pixel
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
@@ -147,7 +174,10 @@ def _pixels(image: Any) -> NDArray[np.uint8]:
         layer = image.convert("RGBA")
         image = Image.new("RGBA", layer.size, "white")
         image.alpha_composite(layer)
-    image = ImageOps.exif_transpose(image.convert("RGB"))
+    image = image.convert("RGB")
+    held = UPRIGHT.get(str(image.getexif().get(ORIENTATION)))
+    if held is not None:
+        image = image.transpose(Image.Transpose[held])
     image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
     return np.asarray(image, dtype=np.uint8)
 
@@ -167,7 +197,9 @@ def _members(archive: zipfile.ZipFile, view_shapes: Sequence[tuple[int, int, int
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, whether in Fortran's order, type
 
 
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, view: int, expected: tuple[int, int, int]) -> Header:
+def _header(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, view: int, expected: tuple[int, int, int], most: int
+) -> Header:
     """What a member says it holds, which must be what the view takes and what the archive says it unpacks to."""
     with archive.open(info) as file:
         version = npy.read_magic(file)
@@ -182,8 +214,8 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, view: int, expected
     if len(shape) < 1 or shape[1:] not in fitting:
         shapes = " or ".join(_shape_text(("N", *fit)) for fit in fitting)
         raise LabError(f"view{view} has the shape {_shape_text(shape)}: this data set takes {shapes}.")
-    if not 1 <= shape[0] <= MOST_SAMPLES:
-        raise LabError(f"view{view} has {shape[0]:,} samples: bring from 1 to {MOST_SAMPLES}.")
+    if not 1 <= shape[0] <= most:
+        raise LabError(f"view{view} has {shape[0]:,} samples: bring from 1 to {most}.")
     if size != math.prod(shape) * dtype.itemsize:
         raise LabError(f"view{view} does not have the size that its header tells: write the file again.")
     return shape, fortran, dtype

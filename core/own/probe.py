@@ -13,7 +13,7 @@ from core.errors import LabError
 from core.frames import attack_in_chunks, encode
 from core.metrics import match
 from core.models.base import ClusteringModel
-from core.own.records import ProbeFrame, ProbeReport, Reference
+from core.own.records import ProbeFrame, ProbeReport, Reference, seen
 from core.records import CheckpointCard, Floats, Integers, SweepSpec
 from core.types import Encoding, MultiViewDataset, Views
 
@@ -59,6 +59,7 @@ def probe(
         spec=spec, reference=reference, frames=(_frame(reference, own, encode(model, own)),), card_digest=card.sha256
     )
     yield report
+    kept = seen(sum(view[0].numel() for view in own), spec.points)
     for i, epsilon in enumerate(spec.epsilons[1:]):
         start = time.perf_counter()
         budget = Budget(epsilon=epsilon, views=spec.attack.views)
@@ -67,6 +68,7 @@ def probe(
             adversarial = done
             yield replace(report, progress=(i + share) / (spec.points - 1))
         frame = _frame(reference, adversarial, encode(model, adversarial), epsilon, time.perf_counter() - start)
+        frame = replace(frame, views=tuple(view[:kept].copy() for view in frame.views))  # a session keeps them all
         moved = {}
         for name in controls:
             *_, (_, changed) = attack_in_chunks(ATTACKS.make(name), model, own, budget, seed=seed)

@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 
 from core.records import Floats, Integers, SweepSpec
 
+MOST_SEEN, FEWEST_SEEN = 64, 6  # own samples whose pictures are shown under attack
+SEEN_VALUES = 3_000_000  # of all of these pictures, along ε
+
+
+def seen(values_each: int, points: int) -> int:
+    """How many own samples are shown under attack, of so many values each: fewer where pictures are large."""
+    return min(MOST_SEEN, max(FEWEST_SEEN, SEEN_VALUES // (values_each * points)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class OwnSamples:
@@ -42,7 +50,7 @@ class ProbeFrame:
     """One's own samples at one ε."""
 
     epsilon: float
-    views: tuple[Floats, ...]  # V x (N, C, H, W) in [0, 1]
+    views: tuple[Floats, ...]  # V x (N, C, H, W) in [0, 1]; of an attacked frame, only those that are seen
     probs: Floats  # (N, K)
     hidden: Floats  # (N, H)
     neighbours: Integers  # (N, k) rows of the nearest reference samples in the hidden layer, nearest first

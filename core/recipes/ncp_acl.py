@@ -24,7 +24,7 @@ from core.recipes.base import (
 )
 from core.training import Schedule
 
-PHOTOGRAPHS = ("cifar10", "cifar100")
+PHOTOGRAPHS = ("cifar10", "cifar100", "stl10")
 DATASETS = ("digits", "mnist", "fashion_mnist", *PHOTOGRAPHS)
 METHODS: tuple[Method, ...] = ("ncp_acl", "deacl", "acl", "dynacl", "dynacl_plus", "advcl", "rocl")
 MODELS = ("simclr", *METHODS)
@@ -32,6 +32,7 @@ MODELS = ("simclr", *METHODS)
 TEMPERATURE = 0.5  # section 4.1; ACL's, DYNACL's, AdvCL's and RoCL's too
 GRID = (5, 8, 10, 12, 15, 20, 30, 50)  # of K; the paper's is not said
 LARGE_GRID = tuple(range(10, 105, 5))  # chosen values of CIFAR-10, 60 to 90, are multiples of 5
+LARGER_GRIDS = {"cifar100": tuple(range(10, 205, 5)), "stl10": tuple(range(10, 255, 5))}  # chosen: to 150, to 210
 LAMBDA = 6.0  # section 4.1
 DEACL_LAMBDA = 2.0  # DeACL's own, as in the row that the paper copies
 RANK = 2  # the second nearest centroid
@@ -56,8 +57,10 @@ WIDTHS = (16, 32, 64)  # so that checkpoints stay small
 PAPER_INNER = InnerBudget(epsilon=8 / 255, steps=5, step_size=2 / 255)
 PAPER_FIRST_EPOCHS = 1000
 PAPER_EPOCHS = {"ncp_acl": 200, "deacl": 100}  # CIFAR-10; DeACL's own are half of NCP-ACL's
-CIFAR_100_EPOCHS = {"ncp_acl": 100}
-PAPER_HEAD_RATE = {"cifar100": 10.0}
+OTHER_PAPER_EPOCHS = {"cifar100": {"ncp_acl": 100}, "stl10": {"ncp_acl": 1000}}  # DeACL's on STL-10 are not said
+PAPER_HEAD_RATE = {"cifar100": 10.0, "stl10": 10.0}
+PAPER_FIRST_DECAY = {"stl10": 1e-5}
+PAPER_COLOURS = {"stl10": "strong_colours"}  # jitter of strength 1
 PAPER_AFTERWARDS = (PSEUDO_LABELS, 10, 25)
 PAPER_PIECES = 20  # of 50 epochs
 
@@ -101,7 +104,7 @@ def epochs(dataset: str, model: str, *, ours: bool) -> tuple[int, int]:
         half = 2 if model == "deacl" else 1  # as in the papers
         second = SECOND_EPOCHS.get(dataset, OTHER_SECOND_EPOCHS) // half
         return FIRST_EPOCHS.get(dataset, OTHER_FIRST_EPOCHS), second
-    printed = PAPER_EPOCHS | (CIFAR_100_EPOCHS if dataset == "cifar100" else {})
+    printed = PAPER_EPOCHS | OTHER_PAPER_EPOCHS.get(dataset, {})
     return PAPER_FIRST_EPOCHS, printed.get(model, PAPER_FIRST_EPOCHS)
 
 
@@ -134,7 +137,7 @@ def _method(model: str) -> Method:
 def _options(dataset: str, model: str, *, ours: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
         "norm_sets": 1 if model in SINGLE_NORM else 2,
-        "grid": list(GRID if ours else LARGE_GRID),
+        "grid": list(GRID if ours else LARGER_GRIDS.get(dataset, LARGE_GRID)),
     }
     if ours:
         return {"network": "small", "widths": list(WIDTHS), "projector": [128, 64], **options}
@@ -147,9 +150,9 @@ def _first(dataset: str, *, ours: bool) -> Optimisation:
         optimizer="adam" if ours else "lars",
         learning_rate=2e-3 if ours else 0.8,
         warm_up_epochs=0 if ours else 10,
-        weight_decay=0.0 if ours else 1e-4,
+        weight_decay=0.0 if ours else PAPER_FIRST_DECAY.get(dataset, 1e-4),
         batch_size=FIRST_BATCH.get(dataset, OTHER_FIRST_BATCH) if ours else 512,
-        augmentation="distort" if ours and dataset not in PHOTOGRAPHS else "colours",
+        augmentation="distort" if ours and dataset not in PHOTOGRAPHS else PAPER_COLOURS.get(dataset, "colours"),
     )
 
 

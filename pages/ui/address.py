@@ -14,6 +14,7 @@ ARRIVED, NOTICES, NOTICED_AT, POSITION, LINKED = "_arrived", "_notices", "_notic
 GAMMA = "_gamma"
 SELECTION, PAGE, TURNED = "_selection", "_page", "_turned"
 HIGHEST = {"at": 1.0, "gamma": 1000.0}  # of a position ε, of a position γ
+MOST_DIGITS = 9  # of a whole number; Python itself refuses to read one of thousands
 IGNORED = "That was ignored; the page shows the usual choice."
 
 
@@ -173,6 +174,11 @@ def notice(problem: str) -> None:
     notices = st.session_state.setdefault(NOTICES, [])
     if text not in notices:
         notices.append(text)
+
+
+def whole(text: str) -> int | None:
+    """The whole number from 0 that a text says; None for anything else, and for one that nothing here can be."""
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def short(text: str) -> str:

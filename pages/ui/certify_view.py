@@ -9,7 +9,7 @@ from core.certify.results import METHODS, PlaneReport, PlaneSpec
 from core.certify.tables import RobustLine, claims
 from core.figures import certify as figures
 from core.figures import plane
-from pages.ui import address, cache, components, downloads, jobs_bar, links, pickers
+from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pickers
 
 WITH_LABELS = (
     "**Classifiers, trained with labels.** A sample is of the class whose centre its features lie nearest. Their "
@@ -71,7 +71,9 @@ def _train_button(chosen: Chosen) -> None:
 
 def _train(chosen: Chosen) -> None:
     for spec in chosen.specs:
-        cache.ask_for_plane(spec, jobs_bar.owner(), f"{plane.TITLES[spec.model]}, {figures.SETS[spec.dataset].lower()}")
+        title = f"{plane.TITLES[spec.model]}, {figures.SETS[spec.dataset].lower()}"
+        with jobs_bar.if_there_is_room():
+            cache.ask_for_plane(spec, jobs_bar.owner(), title)
 
 
 def _cancel(chosen: Chosen) -> None:
@@ -121,7 +123,7 @@ def _report(spec: PlaneSpec, job: cache.JobView | None) -> PlaneReport | None:
 def _status(chosen: Chosen, jobs: list[cache.JobView | None], reports: list[PlaneReport | None]) -> None:
     for job in jobs:
         if job is not None and job.state == "failed":
-            st.error(job.error, icon=":material/error:")
+            errors.say(job.error)
     waiting = [job for job in jobs if job is not None and job.active]
     if waiting:
         st.caption(f":material/hourglass_top: **{waiting[0].title}**: {jobs_bar.progress_text(waiting[0])}")

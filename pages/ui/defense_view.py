@@ -31,6 +31,28 @@ class Line:
         return self.spec is not None and not self.problem
 
 
+def has_defenses(chosen: Target) -> bool:
+    """Whether the page's models can be trained on the data set: they cluster several views."""
+    return len(chosen.facts.view_names) > 1
+
+
+def show_elsewhere(chosen: Target) -> None:
+    """Where to find the defenses of models of one view."""
+    st.info(
+        f"The defenses compared here cluster several views of a sample, and {chosen.facts.title} has one. "
+        "Choose another data set, or see what is done for one view:",
+        icon=":material/shield:",
+    )
+    dataset, elsewhere = chosen.card.dataset, {"certify": "cert_data", "neighbours": "nb_data", "latent": "lat_data"}
+    said = {
+        "certify": "Classifiers trained against attacks, and with a certificate (ClusTR)",
+        "neighbours": "Encoders trained against pushes to the neighbouring cluster (NCP-ACL)",
+        "latent": "Clustering networks hardened in their latent space (ALRDC)",
+    }
+    for page, key in elsewhere.items():
+        links.see(page, said[page], key=f"defense-{page}", **{key: dataset})
+
+
 def attacks(chosen: Target) -> tuple[str, ...]:
     """The attacks that can run on at least one of the columns' models."""
     lab, dataset = cache.lab(), chosen.card.dataset

@@ -46,14 +46,15 @@ def pick(chosen: Target) -> tuple[tuple[Line, ...], Look, DeltaGenerator]:
     names = [card.name for card in cache.cards() if card.dataset == chosen.card.dataset]
     with st.container(key="gallery-controls"):
         attack = pickers.pick_attack(_attacks(chosen.card.dataset, names))
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        models = _pick_models(names)
+        run_slot = st.container(horizontal=True, vertical_alignment="center")
+        with row:
             epsilon = pickers.pick_epsilon(chosen.facts)
             note = "Chooses the samples and drives the attack's randomness."
             seed = pickers.pick_number("Seed", "seed", 0, pickers.SEEDS, 0, note)
             look = Look(_pick_order(), _pick_count())
-            details = pickers.pick_details(chosen.facts, attack)
-        models = _pick_models(names)
-        run_slot = st.container(horizontal=True, vertical_alignment="center")
+            details = pickers.pick_details(chosen, attack, models or names)
     spec = AttackSpec(
         dataset=chosen.card.dataset,
         model="",

@@ -1,13 +1,17 @@
-"""What is alive in the guide: noise beside an attack, the two matchings, the theorem's two sides, the limits."""
+"""What is alive in the guide: noise beside an attack, the two matchings, the theorem's two sides and the limits.
+
+Of the other papers: a certificate, slopes that fade, a push to the neighbour.
+"""
 
 import streamlit as st
 
 from core.errors import LabError
-from core.figures import limits, matching, theorem, words
+from core.figures import certify, limits, matching, neighbours, theorem, words
 from core.records import AttackSpec, SweepScores, SweepSpec, TheoremReport, TheoremSpec
 from pages.ui import address, cache, components, errors, jobs_bar
 
 DATA, MODEL = "noisy_digits", "cl_mvc"
+ONE_VIEW, FADING = "digits", "clustr"  # of the other papers
 DEFENDED = (MODEL, "ar_dmvc", "ar_dmvc_am")
 GLIMPSED, SEED, START = 5, 12, 0.2  # samples of the glimpse, a draw of five different digits, the ε it opens at
 CASES = {
@@ -30,7 +34,15 @@ EPSILONS = ("0.1", "0.2", "0.3")
 
 def show(topic: str) -> None:
     """The live part of a topic."""
-    {"controls": _glimpse, "scores": _matching, "theorem": _theorem, "limits": _limits}[topic]()
+    {
+        "controls": _glimpse,
+        "scores": _matching,
+        "theorem": _theorem,
+        "limits": _limits,
+        "certificate": _certificate,
+        "fading": _fading,
+        "neighbours": _neighbours,
+    }[topic]()
 
 
 def _glimpse() -> None:
@@ -118,6 +130,54 @@ def _limits() -> None:
         "the training half · seed 0 · targets in evaluation mode · one run. “Not run”: not kept on this machine; "
         "`python -m core results` runs them."
     )
+
+
+def _certificate() -> None:
+    points = _pick("points", certify.SETS, "the points")
+    planes = cache.planes()
+    said = certify.certified_sentence(planes, points)
+    st.plotly_chart(
+        certify.certified_curves(planes, points),
+        key="certificate",
+        config={"displayModeBar": False},
+        alt=f"Certified accuracy over the radius, for new weights and for a warm start. {said}",
+    )
+    st.caption(f"{said} Points that training did not see; bands from the lowest to the highest seed.")
+
+
+def _fading() -> None:
+    room = cache.lab().certify
+    lines = room.lines(ONE_VIEW) if ONE_VIEW in room.datasets() else ()
+    line = next((line for line in lines if line.model == FADING and line.result is not None), None)
+    if line is None:
+        _not_measured(f"certify {ONE_VIEW}")
+        return
+    said = certify.fading_sentence(line)
+    st.plotly_chart(certify.fading(line), key="fading", config={"displayModeBar": False}, alt=said)
+    st.markdown(said)
+    st.caption(certify.protocol(lines))
+
+
+def _neighbours() -> None:
+    room = cache.lab().neighbours
+    lines = room.lines(ONE_VIEW) if room.cards() else ()
+    if not neighbours.proofs(lines):
+        _not_measured(f"neighbours {ONE_VIEW} --seeds 3 --row simclr")
+        return
+    st.plotly_chart(
+        neighbours.proof_of_concept(lines),
+        key="neighbours",
+        config={"displayModeBar": False},
+        alt="Share of samples turned to another class by random noise and by steps toward the neighbouring cluster",
+    )
+    st.caption(
+        "SimCLR with a linear head on the digits, held-out samples that it classifies right. Bars: means over seeds; "
+        "thin lines: the lowest and the highest seed."
+    )
+
+
+def _not_measured(command: str) -> None:
+    st.info(f"Not measured yet with the weights that are here: `python -m core {command}`", icon=":material/science:")
 
 
 def _kept(model: str) -> dict[str, SweepScores]:

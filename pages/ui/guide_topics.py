@@ -11,6 +11,7 @@ _VIEWS = {
     "noisy_digits": ["original", "noisy partner"],
     "patched_digits": ["top centre-left patch", "top centre-right patch", "inner upper-left patch"],
     "synthetic_people": ["visible", "thermal"],
+    "digits": ["picture"],
 }
 
 
@@ -39,6 +40,8 @@ def _see(page: str, label: str, at: float | None, model: str = "cl_mvc", attack:
     choices.setdefault("views", _VIEWS[choices["data"]])
     return See(page, label, at, choices)
 
+
+_CLASSIFIER: dict[str, Any] = {"attack": "pgd", "data": "digits", "eps": 0.1, "n": 64}
 
 IDEAS = {
     "views": Topic(
@@ -118,6 +121,30 @@ IDEAS = {
             _see("attack", "AR-DMVC meets the assignment attack", 0.2, "ar_dmvc", "pgd", goal="assignment", n=64),
             _see("attack", "AR-DMVC-AM beyond its ε", 0.3, "ar_dmvc_am", "pgd", goal="assignment", n=64),
             _see("defense", "All of them, side by side", 0.2, attack="pgd", goal="assignment", n=64),
+        ),
+    ),
+    "latent": Topic(
+        "Moving the latent",
+        (
+            See("latent", "Latents on their way, as γ grows"),
+            _see("attack", "The pixels of the same model", 0.1, "conv_ae", goal="assignment", **_CLASSIFIER),
+        ),
+    ),
+    "certificate": Topic("A certificate", (See("certify", "Regions, centres, discs, and a point to drag"),)),
+    "fading": Topic(
+        "Slopes that fade",
+        (
+            _see("attack", "ClusTR under the paper's attack", 0.1, "clustr", goal="scores", **_CLASSIFIER),
+            _see("attack", "The same under the margin", 0.1, "clustr", goal="margin", **_CLASSIFIER),
+            See("certify", "Every classifier under every attack"),
+        ),
+    ),
+    "neighbours": Topic(
+        "Toward the neighbour",
+        (
+            See("neighbours", "Push a sample to the next cluster"),
+            _see("attack", "SimCLR under PGD", 0.1, "simclr", goal="margin", **_CLASSIFIER),
+            _see("attack", "NCP-ACL under the same", 0.1, "ncp_acl", goal="margin", **_CLASSIFIER),
         ),
     ),
     "maps": Topic(

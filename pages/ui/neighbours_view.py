@@ -12,7 +12,7 @@ from core.jobs import JobView
 from core.neighbours.pursuit_records import PursuitReport, PursuitSpec
 from core.neighbours.tables import PARTS, Line, claims
 from core.records import AttackSpec, CheckpointCard, SweepSpec
-from pages.ui import address, cache, components, downloads, jobs_bar, links, pickers, steps_view
+from pages.ui import address, cache, components, downloads, errors, jobs_bar, links, pickers, steps_view
 
 OFFERED = 20  # samples to choose from
 RANKS = (2, 3, 4, 5)
@@ -139,7 +139,7 @@ def show(chosen: Chosen) -> None:
         data=spec.dataset,
         model=spec.model,
         attack="pgd",
-        goal="assignment",
+        goal="margin",
     )
 
 
@@ -172,7 +172,7 @@ def _pursuit(chosen: Chosen) -> None:
 def _status(spec: PursuitSpec, job: JobView) -> None:
     """One line, with the button that gives up or goes on; failures take the room they need."""
     if job.state == "failed":
-        st.error(job.error, icon=":material/error:")
+        errors.say(job.error)
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.active:
             st.caption(f":material/hourglass_top: **{job.title}**: {jobs_bar.progress_text(job)}")
@@ -181,8 +181,12 @@ def _status(spec: PursuitSpec, job: JobView) -> None:
         elif job.state == "done":
             st.caption(f"{spec.steps} steps in {job.seconds:.1f} s. Arrow keys step, space plays.")
         else:
-            again = partial(cache.ask_for_pursuit, spec, jobs_bar.owner())
-            st.button("Push it again", icon=":material/refresh:", key="nb-again", on_click=again)
+            st.button("Push it again", icon=":material/refresh:", key="nb-again", on_click=_push_again, args=(spec,))
+
+
+def _push_again(spec: PursuitSpec) -> None:
+    with jobs_bar.if_there_is_room():
+        cache.ask_for_pursuit(spec, jobs_bar.owner())
 
 
 def _take_home(report: PursuitReport, chosen: Chosen) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import LabError
 from core.own import reading
-from core.own.files import archive_of
+from core.own.files import archive_of, most_samples
 from core.own.reading import File, Handling
 from core.own.records import OwnSamples, ProbeReport
 from pages.ui import address, cache, components, downloads, jobs_bar
@@ -171,10 +171,11 @@ def _upload_arrays(chosen: Target, seed: int) -> Brought | None:
         f"`view{v}` ({name}): (N, {', '.join(map(str, shape))})"
         for v, (name, shape) in enumerate(zip(chosen.facts.view_names, chosen.facts.view_shapes, strict=True))
     )
+    most = most_samples(chosen.facts.view_shapes)
     file = st.file_uploader(
-        "Views in an .npz", ["npz"], key="own-arrays", help=f"{arrays}; uint8, or float from 0 to 1; N up to 512."
+        "Views in an .npz", ["npz"], key="own-arrays", help=f"{arrays}; uint8, or float from 0 to 1; N up to {most}."
     )
-    st.caption(f"Arrays {arrays}; uint8, or float from 0 to 1; N up to 512. As np.savez writes them.")
+    st.caption(f"Arrays {arrays}; uint8, or float from 0 to 1; N up to {most}. As np.savez writes them.")
     downloads.button("Example", "npz", f"{dataset}-example", lambda: _example(dataset, model))
     if file is None:
         return None

@@ -53,6 +53,8 @@ def target(*, pick_model: bool = True) -> Target | None:
 def _pick_model(names: list[str], usual: str) -> str:
     address.check_options("model", names, words.model_name, "the model")
     index = names.index(usual)
+    if st.session_state.get("model", usual) not in names:  # of another data set
+        st.session_state["model"] = usual
     return st.selectbox("Model", names, index, format_func=words.model_name, key="model", bind="query-params")
 
 
@@ -92,7 +94,7 @@ def sweep(chosen: Target, attacks: Sequence[str] | None = None) -> tuple[SweepSp
         samples = pick_samples(chosen.facts)
         seed = pick_number("Seed", "seed", 0, SEEDS, 0, "Chooses the samples and drives the attack's randomness.")
         method = pick_map()
-        details = pick_details(chosen.facts, attack)
+        details = pick_details(chosen, attack)
         run_slot = st.container(width="content")
     spec = SweepSpec(
         attack=AttackSpec(
@@ -108,13 +110,16 @@ def sweep(chosen: Target, attacks: Sequence[str] | None = None) -> tuple[SweepSp
     return spec, method, run_slot
 
 
-def pick_details(facts: Any, attack: str) -> dict[str, Any]:
-    """Behind "More": the attacked views and a gradient attack's knobs, as fields of an AttackSpec."""
+def pick_details(chosen: Target, attack: str, models: Sequence[str] = ()) -> dict[str, Any]:
+    """Behind "More": the attacked views and a gradient attack's knobs, as fields of an AttackSpec.
+
+    ``models`` are those that are attacked, the target's unless given.
+    """
     stepping = attack in words.STEPPING_ATTACKS
     with st.popover("More", icon=":material/tune:"):
-        views = pick_views(facts.view_names)
+        views = pick_views(chosen.facts.view_names)
         steps = pick_number("Steps", "steps", 1, STEPS, 10, STEPS_NOTE, disabled=not stepping)
-        objective = pick_objective(attack)
+        objective = pick_objective(attack, chosen.card.dataset, models or (chosen.card.name,))
     return {
         "views": views,
         "steps": steps if stepping else 10,
@@ -136,6 +141,7 @@ def pick_attack(options: Sequence[str]) -> str:
             key="attack",
             bind="query-params",
             label_visibility="collapsed",
+            wrap=True,
         )
         attack = picked if picked in options else usual
         st.caption(words.attack_sentence(attack), width="content")
@@ -189,21 +195,22 @@ def pick_views(names: tuple[str, ...]) -> tuple[int, ...] | None:
     return None if len(views) == len(names) else views
 
 
-def pick_objective(attack: str, *, without: tuple[str, ...] = ()) -> str:
-    """What a gradient attack makes large: one of the lab's objectives, but none of ``without``."""
-    options = [name for name in cache.lab().objectives() if name not in without]
-    address.check_options("goal", options, str, "the objective")
-    usual = options.index("both") if "both" in options else 0
+def pick_objective(attack: str, dataset: str, models: Sequence[str], *, without: tuple[str, ...] = ()) -> str:
+    """What a gradient attack makes large: one of the objectives that all models have, but none of ``without``."""
+    options = [name for name in cache.lab().objectives(dataset, *models) if name not in without]
+    address.check_options("goal", options, words.objective_label, "the objective")
+    if st.session_state.get("goal", options[0]) not in options:  # that of another model
+        st.session_state["goal"] = options[0]
     picked = st.selectbox(
         "Objective of FGSM and PGD",
         options,
-        usual,
+        format_func=words.objective_label,
         key="goal",
         bind="query-params",
         disabled=attack not in words.GRADIENT_ATTACKS,
-        help="  \n".join(f"**{name}**: {words.objective_name(name)}" for name in options),
+        help="  \n".join(words.objective_name(name) for name in options),
     )
-    return picked if picked in options else options[usual]
+    return picked if picked in options else options[0]
 
 
 def pick_one(label: str, key: str, options: dict[Choice, str], what: str, width: int) -> Choice:

@@ -34,9 +34,8 @@ def is_on() -> bool:
     """Whether this session presents; at first as the address says. Usable before the sidebar is drawn."""
     if _ON not in st.session_state:
         st.session_state[_ON] = st.query_params.get("present") == "1"
-        step = st.query_params.get("step", "")
-        usable = step.isdecimal() and 1 <= int(step) <= len(script())
-        st.session_state[_STEP] = int(step) - 1 if usable else None
+        step = address.whole(st.query_params.get("step", ""))
+        st.session_state[_STEP] = step - 1 if step is not None and 1 <= step <= len(script()) else None
     return bool(st.session_state[_ON])
 
 

@@ -29,7 +29,7 @@ def pick(chosen: Target) -> tuple[TraceSpec, str]:
         epsilon = pickers.pick_epsilon(chosen.facts)
         n_steps = pickers.pick_number("Steps", "steps", 1, pickers.STEPS, STEPS, "Iterations of PGD.")
         with st.container(width=240):
-            objective = pickers.pick_objective("pgd", without=ALONE)
+            objective = pickers.pick_objective("pgd", chosen.card.dataset, (chosen.card.name,), without=ALONE)
         seed = pickers.pick_number(
             "Seed", "seed", 0, pickers.SEEDS, 0, "Chooses the samples to choose from and PGD's random start."
         )
@@ -89,11 +89,12 @@ def _asked(dataset: str, whole: int) -> tuple[int, ...]:
 
 
 def _from_address(whole: int) -> list[int]:
-    texts = address.arrived(SAMPLE)
-    wrong = [text for text in texts if not (text.isdecimal() and int(text) < whole)]
-    if wrong:
-        address.notice(f"sample “{address.short(wrong[0])}”, which is not a whole number from 0 to {whole - 1}")
-    return [int(text) for text in texts if text not in wrong]
+    asked = {text: address.whole(text) for text in address.arrived(SAMPLE)}
+    found = {text: number for text, number in asked.items() if number is not None and number < whole}
+    if len(found) < len(asked):
+        wrong = next(text for text in asked if text not in found)
+        address.notice(f"sample “{address.short(wrong)}”, which is not a whole number from 0 to {whole - 1}")
+    return list(found.values())
 
 
 def _put(key: str, texts: list[str]) -> None:
@@ -152,6 +153,11 @@ def _submit(spec: TraceSpec) -> JobView:
     return cache.ask_for_trace(spec, jobs_bar.owner(), f"Steps on {words.model_name(spec.model)}")
 
 
+def _try_again(spec: TraceSpec) -> None:
+    with jobs_bar.if_there_is_room():
+        _submit(spec)
+
+
 def _jobs(spec: TraceSpec, method: str) -> tuple[JobView | None, ...]:
     job = cache.jobs().get(spec.digest)
     has_map = method != "pca" and job is not None and not job.active and job.latest is not None
@@ -187,7 +193,7 @@ def _status(spec: TraceSpec, job: JobView, *, fits_map: bool) -> None:
     if job.state == "failed":
         errors.say(job.error)
         with st.container(horizontal=True):
-            again = st.button("Try again", icon=":material/refresh:", key="again", on_click=_submit, args=(spec,))
+            again = st.button("Try again", icon=":material/refresh:", key="again", on_click=_try_again, args=(spec,))
             again |= st.button("Follow another sample", icon=":material/footprint:", key="another", on_click=_forget)
         if again:
             st.rerun()

@@ -77,7 +77,8 @@ MATCHING_HELP = (
 
 def pick_protocol() -> str:
     """Whose checkpoints are shown; asked only where there are several protocols."""
-    protocols = sorted({card.protocol for card in cache.cards()}, key=["lab", "paper", "released"].index) or ["lab"]
+    trained = {card.protocol for card in cache.cards()}
+    protocols = [name for name in ("lab", "paper", "released") if name in trained] or ["lab"]
     if len(protocols) == 1:
         return protocols[0]
     return _pick_one("Protocol", "protocol", {name: name for name in protocols})

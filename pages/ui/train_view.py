@@ -63,7 +63,7 @@ def _rows(runs: tuple[RunRecord, ...]) -> None:
     with st.container(gap="small"):
         shown = runs if st.session_state.get("tr_all") else runs[:FEW]
         for run in shown:
-            with st.container(border=True, gap="xsmall", key=f"tr_run_{run.id}"):
+            with st.container(border=True, gap="xsmall", key=f"tr_run_{run.id}"), errors.shown("run"):
                 _row(run)
     if len(runs) > FEW:
         st.toggle(f"Show all {len(runs)} runs", key="tr_all")

@@ -18,7 +18,7 @@ from pages.ui.pickers import Target
 
 PAD_WIDTH = 320
 NARROW = "<style>@media (max-width: 1200px) { .st-key-own-places { flex-direction: column; } }</style>"
-KEEPING = "Only this session sees what you bring. It is held in memory, never written down, and gone with the session."
+KEEPING = "Only this session sees what you bring. It is held in memory, kept in no file, and gone with the session."
 HONESTY = (
     "What you bring is not from the data set's distribution, so expect less than the model's scores. A cluster is not "
     "a class: it is called after the label that most of its held-out samples have, matched one to one."
@@ -41,7 +41,7 @@ def pick(chosen: Target) -> tuple[AttackSpec, DeltaGenerator]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         epsilon = pickers.pick_epsilon(chosen.facts)
         seed = pickers.pick_number("Seed", "seed", 0, pickers.SEEDS, 0, "Drives the attack and the noise of view 2.")
-        details = pickers.pick_details(chosen.facts, attack)
+        details = pickers.pick_details(chosen, attack)
         run_slot = st.container(width="content")
     spec = AttackSpec(
         dataset=card.dataset, model=card.name, attack=attack, epsilon=epsilon, samples=1, seed=seed, **details

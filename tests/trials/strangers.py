@@ -66,6 +66,9 @@ def requests(server: Server) -> dict[str, Any]:
     for path in PATHS:
         status, body = get(server, path)
         told[path] = f"{status}{' SECRET' if any(secret in body for secret in SECRETS) else ''}"
+    told["pages that may command a lab in a frame"] = str(
+        json.loads(get(server, "/_stcore/host-config")[1])["allowedOrigins"]
+    )
     body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="../../evil"\r\n\r\nx\r\n--x--\r\n'
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     for method in ("PUT", "POST", "DELETE"):
@@ -111,7 +114,8 @@ async def messages(server: Server) -> dict[str, str]:
         for value in values:
             states = [WidgetState(id=identity, **{field: value}) for identity in widgets.values()]
             told[f"{field} {str(value)[:20]!r}"] = await _with(server, states)
-    for name, data in (("garbage", b"\xff" * 100), ("half a message", b"\x5a\x05"), ("60 MB", bytes(60 * 2**20))):
+    large = (("2 MB", bytes(2 * 2**20)), ("60 MB", bytes(60 * 2**20)))
+    for name, data in (("garbage", b"\xff" * 100), ("half a message", b"\x5a\x05"), *large):
         told[name] = await _raw(server, data)
     return told
 

@@ -11,7 +11,7 @@ from core.attacks.autoattack.square import Square
 from core.attacks.base import Attack, Budget, Findings, Step, TargetMode, choose, query, still
 from core.attacks.gan import GenerativeAttack
 from core.attacks.generators import Generators
-from core.attacks.objectives import OBJECTIVES, OF_CLASSIFIERS
+from core.attacks.objectives import BETWEEN_VIEWS, OBJECTIVES, OF_CLASSIFIERS
 from core.attacks.pgd import ProjectedGradientDescent
 from core.ensemble_records import FULL_STEPS
 from core.errors import LabError
@@ -19,7 +19,6 @@ from core.models.base import ClusteringModel
 from core.types import Encoding, Views
 
 QUERIES_A_STEP = 50  # of Square: 5,000 beside 100 steps of APGD, as in AutoAttack's standard
-BETWEEN_VIEWS = "contrastive"  # the objective that one view alone does not have
 PGD_SHARE = 0.4  # of the steps: PGD-40 beside 100 steps of APGD
 
 
