@@ -211,7 +211,7 @@ def _usual(dataset: str) -> str:
     if len(facts.view_names) > 1:
         return "cl_mvc"
     is_grey = facts.has_pictures and facts.view_shapes[0][0] == 1
-    return "conv_ae" if is_grey else "clustr"
+    return "conv_ae" if is_grey or facts.is_vectors else "clustr"
 
 
 def _place(card: CheckpointCard) -> tuple[int, int, str]:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
@@ -15,6 +16,7 @@ import scipy.ndimage
 import torch
 from PIL import Image
 from scipy.io import savemat
+from scipy.sparse import csr_matrix
 
 from core.data import (
     DATASET_FACTS,
@@ -28,6 +30,7 @@ from core.data import (
     pictures,
     regdb,
     sources,
+    vectors,
 )
 from core.data.at_hand import missing_data
 from core.data.people import PEOPLE, synthetic_people
@@ -762,3 +765,105 @@ def test_files_that_arrive_are_moved_into_their_place(tmp_path, monkeypatch):
     monkeypatch.setattr("torchvision.datasets.utils.download_url", arrive)
     archives.fetch({"http://a/one.mat": "1", "http://a/two.mat": "2"}, ["one.mat", "two.mat"], tmp_path, "no")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"one.mat": "1", "two.mat": "2"}
+
+
+def write_vectors(folder, monkeypatch, name="reuters", size=6, **changes):
+    """A file of a few made-up vectors; ``changes`` are other arrays."""
+    facts = replace(DATASET_FACTS[name], view_shapes=((1, 1, size),))
+    monkeypatch.setitem(DATASET_FACTS, name, facts)
+    rng = np.random.default_rng(0)
+    arrays = {"features": rng.random((9, size)), "labels": rng.integers(0, 4, 9)} | changes
+    np.savez(folder / f"{name}.npz", **{key: value for key, value in arrays.items() if value is not None})
+    return arrays
+
+
+@pytest.mark.parametrize("name", vectors.NAMES)
+def test_vectors_are_lines_of_length_one(tmp_path, monkeypatch, name):
+    arrays = write_vectors(tmp_path, monkeypatch, name)
+    data = DATASETS.make(name, root=tmp_path)
+    assert data.view_shapes == ((1, 1, 6),)
+    assert data.labels.tolist() == arrays["labels"].tolist()
+    expected = arrays["features"][3] / np.linalg.norm(arrays["features"][3])
+    np.testing.assert_allclose(data.views[0][3, 0, 0].numpy(), expected, rtol=1e-6)
+    assert missing_data(name, tmp_path) == ("", True) or missing_data(name, tmp_path)[0] == ""
+    assert not DATASET_FACTS[name].has_pictures
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"features": np.ones((9, 7))}, r"features \(9, 7\) and labels \(9,\): \(N, 6\) and \(N,\) fit"),
+        ({"labels": np.zeros(8, dtype=int)}, "fit"),
+        ({"features": -np.ones((9, 6))}, "negative or infinite"),
+        ({"features": np.full((9, 6), np.nan)}, "negative or infinite"),
+        ({"labels": np.full(9, 4)}, "labels from 4 to 4: 0 to 3"),
+        ({"labels": np.zeros(9)}, "no whole numbers"),
+        ({"features": np.array([[object()] * 6] * 9)}, "is damaged, or no .npz file"),
+        ({"labels": None}, "other arrays than features and labels"),
+        ({"more": np.zeros(2)}, "other arrays than features and labels"),
+    ],
+)
+def test_a_file_of_other_vectors_is_refused(tmp_path, monkeypatch, changes, said):
+    write_vectors(tmp_path, monkeypatch, **changes)
+    with pytest.raises(LabError, match=said):
+        DATASETS.make("reuters", root=tmp_path)
+
+
+def test_a_file_of_vectors_that_would_unpack_to_too_much_is_not_unpacked(tmp_path, monkeypatch):
+    write_vectors(tmp_path, monkeypatch)
+    monkeypatch.setattr(vectors, "MOST_BYTES", 100)
+    monkeypatch.setattr(np, "load", None)
+    with pytest.raises(LabError, match="or more than 100 bytes"):
+        DATASETS.make("reuters", root=tmp_path)
+
+
+def test_vectors_that_are_not_here_say_how_they_are_made(tmp_path):
+    with pytest.raises(LabError, match="python -m core features reuters"):
+        DATASETS.make("reuters", root=tmp_path)
+    assert missing_data("reuters", tmp_path)[1] is False
+
+
+def test_stl10s_features_are_what_the_network_says_of_its_photographs(tmp_path, monkeypatch):
+    write_stl10(tmp_path, monkeypatch)
+    facts = replace(DATASET_FACTS["stl10_features"], view_shapes=((1, 1, 3),))
+    monkeypatch.setitem(DATASET_FACTS, "stl10_features", facts)
+    monkeypatch.setattr(vectors, "CHUNK", 2)
+    seen = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.ReLU())
+    monkeypatch.setattr(vectors, "_resnet", lambda: seen)
+    shares = list(vectors.make_file("stl10_features", tmp_path))
+    assert shares[-1] == 1
+    assert shares == sorted(shares)
+    data, pictures = DATASETS.make("stl10_features", root=tmp_path), DATASETS.make("stl10", root=tmp_path)
+    assert torch.equal(data.labels, pictures.labels)
+    large = torch.nn.functional.interpolate(pictures.views[0], size=(224, 224), mode="bilinear", align_corners=False)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    rows = ((large.mean(dim=(2, 3)) - mean) / deviation).relu()
+    torch.testing.assert_close(data.views[0].flatten(1), rows / rows.norm(dim=1, keepdim=True), rtol=1e-3, atol=1e-4)
+
+
+def test_news_keep_their_most_frequent_words_and_one_category(tmp_path, monkeypatch):
+    facts = replace(DATASET_FACTS["reuters"], view_shapes=((1, 1, 2),), samples=3)
+    monkeypatch.setitem(DATASET_FACTS, "reuters", facts)
+    words = np.array([[0.5, 0, 0.1, 0], [0, 0, 0.2, 0.3], [0.4, 0, 0.3, 0], [0.1, 0.2, 0.4, 0], [0, 0, 0.5, 0.1]])
+    names = np.array(["GCAT", "C1", "CCAT", "ECAT", "MCAT"])
+    topics = np.array([[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1], [0, 1, 0, 0, 0]])
+    homes = []
+
+    def fetch(data_home, shuffle):
+        homes.append(Path(data_home))
+        return SimpleNamespace(data=csr_matrix(words), target=csr_matrix(topics), target_names=names)
+
+    monkeypatch.setattr("sklearn.datasets.fetch_rcv1", fetch)
+    list(vectors.make_file("reuters", tmp_path))
+    data = DATASETS.make("reuters", root=tmp_path)
+    with np.load(tmp_path / "reuters.npz", allow_pickle=False) as found:
+        rows = {tuple(row): int(label) for row, label in zip(found["features"], found["labels"], strict=True)}
+    assert rows == {tuple(words[row, [0, 2]].astype(np.float32)): label for row, label in ((0, 2), (1, 0), (3, 3))}
+    assert data.n_clusters == 4
+    assert not homes[0].exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["reuters.npz"]
+
+
+def test_features_are_made_of_nothing_else(tmp_path):
+    with pytest.raises(LabError, match="Features are made of stl10_features and reuters, not of 'mnist'"):
+        list(vectors.make_file("mnist", tmp_path))

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from core.attacks.latent import LatentObjective, PerturbationNetworks, flat, random_perturbation
 from core.defenses import DEFENSES
@@ -15,6 +16,7 @@ from core.latent import results
 from core.latent.results import sweep_spec
 from core.latent.tables import BASES, STEPS, LatentSources, claims
 from core.losses.latent import attack_loss
+from core.models import MODELS
 from core.models.initialise import initialise
 from core.published.alrdc import LATENTS, PRINTED
 from core.recipes import RECIPES, alrdc
@@ -23,6 +25,7 @@ from core.store import ResultStore
 from core.trainers import latent_attacker_training, model_training
 from core.training import fit
 from core.training_intents import command, model_recipe
+from core.types import MultiViewDataset
 from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model
 
 CPU = torch.device("cpu")
@@ -144,17 +147,46 @@ def test_released_sizes_are_those_of_the_code():
     assert judge[0].in_features == 64 + SIDE * SIDE + N_CLASSES
 
 
+def test_vectors_go_through_layers_and_come_back_without_a_sigmoid():
+    recipe = RECIPES.make("reuters/conv_ae.paper")
+    made = MODELS.make("conv_ae", view_shapes=((1, 1, 2000),), n_clusters=4, **recipe.model_options)
+    initialise(made, seeded())
+    encoder, decoder = ([m.weight.shape for m in part.modules() if isinstance(m, nn.Linear)] for part in
+                        (made.encoders[0], made.decoders[0]))  # fmt: skip
+    assert encoder == [(500, 2000), (500, 500), (2000, 500)]
+    assert decoder == [(2000, 64), (500, 2000), (500, 500), (2000, 500)]
+    assert made.mean.weight.shape == (64, 2000)
+    decoded = made.decode(10 * torch.randn(5, 64, generator=seeded()))[0]
+    assert decoded.shape == (5, 1, 1, 2000)
+    assert decoded.min() < 0
+    assert recipe.attacker.picture_weight == recipe.model_options["reconstruction_weight"] == 250
+
+
+def test_vectors_are_clustered_and_their_latent_is_attacked():
+    labels = torch.arange(24) % 3
+    rows = torch.rand(3, 20, generator=seeded())[labels] + 0.1 * torch.rand(24, 20, generator=seeded(1))
+    few = MultiViewDataset("reuters", (rows[:, None, None],), labels, ("a", "b", "c"))
+    recipe = RECIPES.make("reuters/conv_ae")
+    options = recipe.model_options | {"latent": 4, "head_widths": [8]}
+    recipe = replace(recipe, model_options=options, batch_size=8, schedule=replace(recipe.schedule, epochs=1))
+    training = model_training(recipe, few.view_shapes, 3, seed=0, device=CPU)
+    logs = [*fit([replace(p, epochs=1) for p in training.phases], few, batch_size=8, generator=training.generator)]
+    assert {log.phase for log in logs} == {"pre-training", "head", "clustering"}
+    attacking = latent_attacker_training(replace(recipe.attacker, epochs=1), training.result, seed=0, device=CPU)
+    [*_] = fit(attacking.phases, few, batch_size=8, generator=attacking.generator)
+    assert attacking.result.of(40.0)(few.views).shape == (24, 4)
+
+
 @pytest.mark.parametrize(
     ("shapes", "options", "said"),
     [
         (((1, 18, 24),), {}, "multiples of 4"),
         (SHAPES, {"variant": "other"}, "plain, mie or graph"),
         (SHAPES, {"latent": 0}, "at least 1 dimension"),
+        (SHAPES, {"network": "trees"}, "convolutions or layers, got 'trees'"),
     ],
 )
 def test_impossible_autoencoders_are_refused(shapes, options, said):
-    from core.models import MODELS
-
     with pytest.raises(LabError, match=said):
         MODELS.make("conv_ae", view_shapes=shapes, n_clusters=4, **options)
 

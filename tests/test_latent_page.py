@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 import streamlit as st
 from conftest import PROJECT, texts
 from streamlit.testing.v1 import AppTest
 
-from core.latent.tables import STEPS
+from core.latent.tables import STEPS, LatentSources
 from pages.ui import address, cache, components
 
 SOON = 60
@@ -89,3 +91,15 @@ def test_without_a_model_of_one_view_the_page_says_how_to_make_one(lab):
     app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).switch_page("pages/latent.py").run()
     assert not app.exception
     assert "python -m core train digits/conv_ae" in texts(app, "info")
+
+
+def test_vectors_have_numbers_and_no_pictures(lab, monkeypatch):
+    rows = LatentSources(models=(), attackers=(), stored=lambda *_: None).lines("reuters")
+    room = SimpleNamespace(datasets=lambda: ("reuters",), lines=lambda dataset: rows)
+    monkeypatch.setattr(type(lab), "latents", room)
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SOON).switch_page("pages/latent.py").run()
+    assert not app.exception
+    assert "there is no picture to decode" in texts(app, "info")
+    assert "python -m core latent reuters" in texts(app, "info")
+    assert app.dataframe
+    assert not app.get("bidi_component")

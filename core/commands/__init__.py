@@ -4,6 +4,7 @@ from core.commands.attacks import attack, evaluate, sweep
 from core.commands.ceiling import ceiling
 from core.commands.certify import certify
 from core.commands.checkpoints import list_everything, maps, train
+from core.commands.features import features
 from core.commands.latent import latent
 from core.commands.neighbours import neighbours
 from core.commands.reports import bench, doctor, findings, tables
@@ -17,6 +18,7 @@ __all__ = [
     "certify",
     "doctor",
     "evaluate",
+    "features",
     "findings",
     "latent",
     "list_everything",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from core.data import colours, noisy, patched, people, photographs, planar, regdb, single
+from core.data import colours, noisy, patched, people, photographs, planar, regdb, single, vectors
 from core.data.facts import DATASET_FACTS, DatasetFacts
 from core.registry import Registry
 from core.types import MultiViewDataset, Views
@@ -25,6 +25,8 @@ DATASETS: Registry[MultiViewDataset] = Registry(
         "cifar100": colours.cifar100,
         "svhn": photographs.svhn,
         "stl10": photographs.stl10,
+        "stl10_features": vectors.stl10_features,
+        "reuters": vectors.reuters,
         "two_moons": planar.two_moons,
         "two_circles": planar.two_circles,
     },

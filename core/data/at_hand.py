@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.data import colours, photographs, sources
+from core.data import colours, photographs, sources, vectors
 from core.data.facts import DATASET_FACTS
 from core.data.regdb import find_folder
 from core.errors import LabError
@@ -38,6 +38,8 @@ def missing_data(dataset: str, root: Path | None = None) -> tuple[str, bool]:
                 f"{maker.MEGABYTES[dataset]:,} MB. Without a network it ends and says so.",
                 True,
             )
+    if dataset in vectors.NAMES:
+        return vectors.missing(dataset, root), False
     if DATASET_FACTS[dataset].origin == "brought":
         try:
             find_folder(sources.data_folder(root))

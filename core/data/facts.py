@@ -26,6 +26,8 @@ PICTURE_VIEW = ("picture",)
 STL10_NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 CIFAR_NAMES = ("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 POINT_VIEW = ("point",)
+VECTOR_VIEW = ("vector",)
+REUTERS_NAMES = ("corporate", "economics", "government", "markets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,13 @@ class DatasetFacts:
 
     @property
     def has_pictures(self) -> bool:
-        """Whether a sample can be looked at; a point of the plane cannot, and pages made for pictures leave it out."""
-        return self.view_names != POINT_VIEW
+        """Whether a sample can be looked at; points and vectors cannot, and pages made for pictures leave them out."""
+        return self.view_names not in (POINT_VIEW, VECTOR_VIEW)
+
+    @property
+    def is_vectors(self) -> bool:
+        """Whether a sample is a row of features that somebody else computed."""
+        return self.view_names == VECTOR_VIEW
 
 
 DATASET_FACTS: dict[str, DatasetFacts] = {
@@ -147,6 +154,28 @@ DATASET_FACTS: dict[str, DatasetFacts] = {
         class_names=("outer circle", "inner circle"),
         view_names=POINT_VIEW,
         view_shapes=((1, 1, 2),),
+    ),
+    "stl10_features": DatasetFacts(
+        title="STL-10 features",
+        sentence="What a ResNet-50, trained on ImageNet, sees in a photograph: a vector of length 1.",
+        source="STL-10 (Coates, Ng, Lee, Stanford) through torchvision's ResNet-50, made by python -m core features",
+        origin="brought",
+        epsilon=0.01,
+        samples=13_000,
+        class_names=STL10_NAMES,
+        view_names=VECTOR_VIEW,
+        view_shapes=((1, 1, 2048),),
+    ),
+    "reuters": DatasetFacts(
+        title="REUTERS",
+        sentence="How often 2,000 words are in a news story, frequent words weighing less: a vector of length 1.",
+        source="RCV1 (Lewis, Yang, Rose, Li) through scikit-learn, made by python -m core features",
+        origin="brought",
+        epsilon=0.01,
+        samples=10_000,
+        class_names=REUTERS_NAMES,
+        view_names=VECTOR_VIEW,
+        view_shapes=((1, 1, 2000),),
     ),
     "cifar10": DatasetFacts(
         title="CIFAR-10",

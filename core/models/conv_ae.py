@@ -28,10 +28,12 @@ from core.training import Phase, Schedule, Update, adam
 from core.types import Encoding, LossTerms, Views
 
 Variant = Literal["plain", "mie", "graph"]
+Network = Literal["convolutions", "layers"]
 
 SLOPE = 0.2  # of every leaky ReLU
 SHRINKING = 4  # sides of the feature maps are a quarter of the picture's
 HEAD_WIDTHS = (1024, 1024, 512)
+LAYER_WIDTHS = (500, 500, 2000)  # for vectors; not said in the paper, usual since DEC (Xie et al., ICML 2016)
 SMALLEST_LOG = 1e-7
 
 
@@ -42,7 +44,8 @@ class ConvAE(LatentModel):
     Embeddings are the convolutions' outputs, ``fused`` and ``hidden`` are the latent's mean z (N, D), which the head
     reads. ``variant`` adds a term to the loss: "mie" the mutual information of the latent with itself, as released,
     "graph" that neighbours in the batch have one assignment. With ``released_graph`` assignments are orthonormalised
-    first and the term is not divided by B². The last ``head_epochs`` of pre-training fit the head to k-means.
+    first and the term is not divided by B². ``network`` is "convolutions", or "layers" for vectors (1, 1, D), whose
+    decoders end without a sigmoid. The last ``head_epochs`` of pre-training fit the head to k-means.
     Raises :class:`LabError` for sides that are no multiple of 4. 2,990,221 parameters for one 28 x 28 view as released.
     """
 
@@ -54,6 +57,7 @@ class ConvAE(LatentModel):
         n_clusters: int,
         *,
         variant: Variant = "plain",
+        network: Network = "convolutions",
         latent: int = 64,
         width: int = 16,  # the released "filters"; the layers have twice and four times as many channels
         head_widths: Sequence[int] = HEAD_WIDTHS,
@@ -68,7 +72,10 @@ class ConvAE(LatentModel):
         released_graph: bool = False,
     ) -> None:
         super().__init__(view_shapes, n_clusters)
-        if any(side % SHRINKING for _, *sides in self.view_shapes for side in sides):
+        if network not in ("convolutions", "layers"):
+            raise LabError(f"A ConvAE has convolutions or layers, got {network!r}.")
+        flat = network == "layers"
+        if not flat and any(side % SHRINKING for _, *sides in self.view_shapes for side in sides):
             raise LabError(
                 f"ConvAE needs pictures whose sides are multiples of {SHRINKING} and at least 16 pixels, "
                 f"got {list(self.view_shapes)}."
@@ -77,11 +84,14 @@ class ConvAE(LatentModel):
             raise LabError(f"A ConvAE is plain, mie or graph, got {variant!r}.")
         if latent < 1:
             raise LabError(f"A latent has at least 1 dimension, got {latent}.")
-        self.encoders = nn.ModuleList(_encoder(shape, width) for shape in self.view_shapes)
-        n_features = [4 * width * (h // SHRINKING) * (w // SHRINKING) for _, h, w in self.view_shapes]
+        made = [_layer_encoder(shape) if flat else _encoder(shape, width) for shape in self.view_shapes]
+        self.encoders = nn.ModuleList(encoder for encoder, _ in made)
+        n_features = [size for _, size in made]
         self.mean = nn.Linear(sum(n_features), latent)
         self.log_variance = nn.Linear(sum(n_features), latent)
-        self.decoders = nn.ModuleList(_decoder(shape, width, latent) for shape in self.view_shapes)
+        self.decoders = nn.ModuleList(
+            _layer_decoder(shape, latent) if flat else _decoder(shape, width, latent) for shape in self.view_shapes
+        )
         self.head = nn.Sequential(*_layers([latent, *head_widths, n_clusters]))
         self.centres = nn.Parameter(torch.zeros(n_clusters, latent))
         of_pairs = [discriminator([2 * latent, latent, latent, latent, 1])] if variant == "mie" else []
@@ -114,7 +124,7 @@ class ConvAE(LatentModel):
 
     def decode(self, latent: Tensor) -> Views:
         """One decoder a view."""
-        return tuple(decoder(latent).sigmoid() for decoder in self.decoders)
+        return tuple(decoder(latent) for decoder in self.decoders)
 
     def spread(self, encoding: Encoding) -> Tensor:
         """The logarithm of the latent's variance (N, D)."""
@@ -208,16 +218,25 @@ def discriminator(widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*_layers(widths), nn.Sigmoid())
 
 
-def _encoder(shape: Shape, width: int) -> Convolutions:
+def _encoder(shape: Shape, width: int) -> tuple[nn.Module, int]:
+    """From pictures to features, and how many."""
     channels = [shape[0], 2 * width, 2 * width, 4 * width, 4 * width]
     layers: list[nn.Module] = []
     for i, (n_inputs, n_outputs) in enumerate(pairwise(channels)):
         layers += [nn.Conv2d(n_inputs, n_outputs, 3, stride=2 - i % 2, padding=1), nn.LeakyReLU(SLOPE)]
-    return Convolutions(*layers, nn.Flatten())
+    return Convolutions(*layers, nn.Flatten()), channels[-1] * (shape[1] // SHRINKING) * (shape[2] // SHRINKING)
+
+
+def _layer_encoder(shape: Shape) -> tuple[nn.Module, int]:
+    """From vectors to features, and how many."""
+    return nn.Sequential(nn.Flatten(), *_layers([prod(shape), *LAYER_WIDTHS]), nn.ReLU()), LAYER_WIDTHS[-1]
+
+
+def _layer_decoder(shape: Shape, latent: int) -> nn.Sequential:
+    return nn.Sequential(*_layers([latent, *reversed(LAYER_WIDTHS), prod(shape)]), nn.Unflatten(1, shape))
 
 
 def _decoder(shape: Shape, width: int, latent: int) -> nn.Sequential:
-    """To logits, whose sigmoid is a picture."""
     n_channels, height, side = shape
     size = (4 * width, height // SHRINKING, side // SHRINKING)
     channels = [4 * width, 4 * width, 4 * width, 2 * width, 2 * width]
@@ -227,7 +246,7 @@ def _decoder(shape: Shape, width: int, latent: int) -> nn.Sequential:
         layer = nn.ConvTranspose2d(n_inputs, n_outputs, 3, stride=stride, padding=1, output_padding=stride - 1)
         layers += [layer, nn.LeakyReLU(SLOPE)]
     convolutions = Convolutions(*layers, nn.ConvTranspose2d(2 * width, n_channels, 3, padding=1))
-    return nn.Sequential(nn.Linear(latent, size[0] * size[1] * size[2]), nn.Unflatten(1, size), convolutions)
+    return nn.Sequential(nn.Linear(latent, prod(size)), nn.Unflatten(1, size), convolutions, nn.Sigmoid())
 
 
 def _layers(widths: Sequence[int]) -> list[nn.Module]:

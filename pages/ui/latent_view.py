@@ -17,6 +17,10 @@ NO_PIXEL = (
     "**No pixel is changed here.** The attack moves the latent z, which the model itself computes from a picture, and "
     "asks for another cluster while the decoded picture stays as it was. It says nothing of attacks on pixels."
 )
+NO_PICTURES = (
+    "These samples are vectors: there is no picture to decode, and nothing to be seen of a move. The numbers stand "
+    "below; what is missing of them is measured by `python -m core latent {}`."
+)
 NOTHING_YET = (
     "There is no model with a latent to attack yet. Make one, about four minutes on a laptop, and reload this page:\n\n"
     "```\npython -m core train digits/conv_ae\npython -m core train digits/conv_ae.latent\n```"
@@ -56,6 +60,10 @@ def pick() -> Chosen | None:
         samples = pickers.pick_samples(lab.dataset_facts(dataset))
         seed = pickers.pick_number("Seed", "seed", 0, pickers.SEEDS, 0, "Chooses the samples.")
         map_method = pickers.pick_map()
+    if lab.dataset_facts(dataset).is_vectors:
+        st.info(NO_PICTURES.format(dataset), icon=":material/image_not_supported:")
+        _tables(lines)
+        return None
     line = next(line for line in lines if (f"{line.base}.{line.latent}", line.step) == (method, step))
     if line.spec is None:
         st.info(
