@@ -15,7 +15,7 @@ from core.models.classifier import Classifier
 from core.models.magnet import Magnet
 from core.records import AttackSpec, CheckpointCard, digest
 
-ON_OBJECTIVES = ("fgsm", "pgd")  # attacks that ascend a chosen objective
+ON_OBJECTIVES = tuple(name for name in ATTACKS if "objective" in signature(ATTACKS[name]).parameters)  # a chosen one
 ANY = "both"  # what the others' specs have for one
 
 

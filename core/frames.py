@@ -133,6 +133,12 @@ def make_subject(data: MultiViewDataset, encoding: Encoding, n_clusters: int, ca
     )
 
 
+def check_numbers(encoding: Encoding) -> None:
+    """Raise :class:`LabError` where a model's probabilities are none."""
+    if not np.isfinite(encoding.probs.sum().item()):
+        raise LabError("The model's probabilities are not numbers; train it again.")
+
+
 def make_frame(
     subject: Subject,
     clean: Frame | None,
@@ -147,8 +153,7 @@ def make_frame(
     """The samples in one state; without ``clean`` it is the clean frame itself."""
     arrays = tuple(view.cpu().numpy() for view in views)
     clusters = encoding.clusters.cpu().numpy()
-    if not np.isfinite(encoding.probs.sum().item()):
-        raise LabError("The model's probabilities are not numbers; train it again.")
+    check_numbers(encoding)
     return Frame(
         epsilon=epsilon,
         views=arrays,

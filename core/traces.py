@@ -10,7 +10,7 @@ from torch import Tensor
 from core.attacks.base import Budget, distances, still
 from core.attacks.pgd import REACH, ProjectedGradientDescent
 from core.errors import LabError
-from core.frames import chunk_size, draw_order
+from core.frames import check_numbers, chunk_size, draw_order
 from core.models.base import ClusteringModel
 from core.records import Floats, Integers, Subject
 from core.trace_records import TraceFrame, TraceReport, TraceSpec
@@ -105,8 +105,7 @@ def follow(
 
 
 def _make_frame(clean: Views, views: Views, encoding: Encoding, objective: Tensor) -> TraceFrame:
-    if not np.isfinite(encoding.probs.sum().item()):
-        raise LabError("The model's probabilities are not numbers; train it again.")
+    check_numbers(encoding)
     pairs = [((x,), (y,)) for x, y in zip(clean, views, strict=True)]
     return TraceFrame(
         views=tuple(_array(view) for view in views),

@@ -10,7 +10,7 @@ import torch
 from core.attacks import ATTACKS
 from core.attacks.base import Attack, Budget
 from core.errors import LabError
-from core.frames import attack_in_chunks, encode
+from core.frames import attack_in_chunks, check_numbers, encode
 from core.metrics import match
 from core.models.base import ClusteringModel
 from core.own.records import ProbeFrame, ProbeReport, Reference, seen
@@ -97,9 +97,8 @@ def _checked(spec: SweepSpec, card: CheckpointCard, views: Sequence[Floats], dev
 def _frame(
     reference: Reference, views: Views, encoding: Encoding, epsilon: float = 0.0, seconds: float = 0.0
 ) -> ProbeFrame:
+    check_numbers(encoding)
     probs = encoding.probs.cpu().numpy()
-    if not np.isfinite(probs).all():
-        raise LabError("The model's probabilities are not numbers; train it again.")
     hidden = encoding.hidden.cpu()
     far = torch.cdist(hidden, torch.from_numpy(reference.hidden), compute_mode="donot_use_mm_for_euclid_dist")
     nearest = far.topk(min(NEIGHBOURS, far.shape[1]), largest=False)
