@@ -86,3 +86,12 @@ def nearest_scores(
     scaled = -squared_distances(features, centres) / (2 * variance)
     is_of = centre_classes == torch.arange(n_classes, device=centres.device)[:, None]
     return torch.where(is_of, scaled[:, None], -torch.inf).amax(dim=2).clamp_min(ABSENT)
+
+
+def magnet_probs(
+    features: Tensor, centres: Tensor, centre_classes: Tensor, variance: Tensor, *, n_nearest: int | None = None
+) -> Tensor:
+    """Eq. 4: probabilities of the classes 0 to the largest of ``centre_classes``, (N, C)."""
+    n_classes = int(centre_classes.max()) + 1
+    scores = log_scores(features, centres, centre_classes, variance, n_classes=n_classes, n_nearest=n_nearest)
+    return scores.softmax(dim=1)
