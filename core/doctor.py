@@ -13,8 +13,7 @@ import torch
 from core.attacks.base import Budget
 from core.checkpoints import KINDS, load_weights
 from core.data import DATASET_FACTS
-from core.data.at_hand import SOURCES
-from core.data.colours import ARCHIVES, are_here
+from core.data.at_hand import missing_data
 from core.data.sources import data_folder
 from core.errors import LabError
 from core.lab import Lab
@@ -103,15 +102,11 @@ def _dataset(name: str, data: Path | None) -> Finding:
     if facts.origin == "embedded":
         return Finding(name, "good", f"embedded, {facts.samples:,} samples")
     root = data_folder(data)
-    if facts.origin == "brought":
-        if any((folder / "Visible").is_dir() for folder in (root / "RegDB", root)):
-            return Finding(name, "good", f"found in {root}")
-        return Finding(name, "missing", f"not in {root}", "Bring RegDB under its own licence, into that folder.")
-    raw = root / (ARCHIVES[name][2] if name in ARCHIVES else f"{SOURCES[name]}/raw")
-    if are_here(name, data) if name in ARCHIVES else (raw / "train-images-idx3-ubyte").is_file():
-        return Finding(name, "good", f"found in {raw}")
-    remedy = "It is downloaded on first use, or set LAB_DATA to a folder that has it in torchvision's layout."
-    return Finding(name, "missing", f"not in {raw}", remedy)
+    missing, can_download = missing_data(name, data)
+    if not missing:
+        return Finding(name, "good", f"found in {root}")
+    download = "It is downloaded on first use, or set LAB_DATA to a folder that has it in torchvision's layout."
+    return Finding(name, "missing", f"not in {root}", download if can_download else missing)
 
 
 def _checkpoint(lab: Lab, card: CheckpointCard) -> Finding:

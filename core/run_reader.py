@@ -23,7 +23,8 @@ from core.workload import progress
 SPEC, EVENTS, CARD, FAILURE, PROCESS = "spec.json", "events.jsonl", "card.json", "failure.txt", "process.json"
 LARGEST = 64 * 2**20  # bytes of a file that is read
 REPLACE, RECIPE = "replace", "recipe"  # beside the fields of the spec
-WORD = re.compile(r"[A-Za-z0-9 ,_.-]{1,100}")  # a data set, a model, a protocol, a phase: nothing that Markdown reads
+PHASE = re.compile(r"[\w ,.=-]{1,100}")  # as "adversarial training, ε = 0.2"
+WORD = re.compile(r"[A-Za-z0-9 ,_.-]{1,100}")  # a data set, a model, a protocol: nothing that Markdown reads
 
 
 def run_names(folder: Path) -> list[str]:
@@ -135,7 +136,7 @@ def _is_log(log: EpochLog) -> bool:
     counts, seconds = (log.epoch, log.epochs, log.run, log.runs), (log.seconds, log.seconds_left)
     return (
         isinstance(log.phase, str)
-        and WORD.fullmatch(log.phase) is not None
+        and PHASE.fullmatch(log.phase) is not None
         and all(type(count) is int and 0 < count < 2**31 for count in counts)
         and all(type(second) in (int, float) and math.isfinite(second) for second in seconds)
         and isinstance(log.terms, dict)

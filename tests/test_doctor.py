@@ -40,18 +40,26 @@ def test_a_folder_that_cannot_be_written_is_told(examined, monkeypatch):
 
 
 def test_data_that_are_here_are_found_and_others_are_not(examined, tmp_path):
-    (tmp_path / "RegDB" / "Visible").mkdir(parents=True)
-    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").touch()
+    for folder in ("RegDB/Visible", "RegDB/Thermal", "RegDB/idx", "MNIST/raw"):
+        (tmp_path / folder).mkdir(parents=True)
+    for part in ("train", "t10k"):
+        for kind in ("images-idx3", "labels-idx1"):
+            (tmp_path / "MNIST" / "raw" / f"{part}-{kind}-ubyte").touch()
     found = examined()
-    states = {name: found[name].state for name in ("digits", "regdb", "mnist", "fashion_mnist", "cifar10")}
+    states = {
+        name: found[name].state for name in ("digits", "regdb", "mnist", "fashion_mnist", "cifar10", "svhn", "reuters")
+    }
     assert states == {
         "digits": "good",
         "regdb": "good",
         "mnist": "good",
         "fashion_mnist": "missing",
         "cifar10": "missing",
+        "svhn": "missing",
+        "reuters": "missing",
     }
+    assert "downloaded on first use" in found["svhn"].remedy
+    assert "python -m core features reuters" in found["reuters"].remedy
 
 
 def test_a_gpu_is_called_by_its_name(examined, monkeypatch):

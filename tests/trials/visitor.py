@@ -113,10 +113,12 @@ class Visitor:
         began = time.monotonic()
         if self._socket is None:
             raise Failed("The visitor has not entered.")
+        asked = f"fragment {fragment[:8]}" if fragment else trigger.id if trigger else "the whole page"
+        where = next((name for name, page in self.pages.items() if page == self._page), "attack")
         await self._socket.send(message.SerializeToString())
         while (ended := await self._receive(PATIENCE)) != WHOLE and not (fragment and ended == PART):
             if ended is None:
-                raise Failed(f"no answer within {PATIENCE:g} s")
+                raise Failed(f"no answer within {PATIENCE:g} s to {asked} on {where}")
         return time.monotonic() - began
 
     async def _receive(self, seconds: float) -> int | None:
