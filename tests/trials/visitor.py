@@ -93,8 +93,9 @@ class Visitor:
         while (now := time.monotonic()) < end:
             due = [fragment for fragment in self._ticks if self._next[fragment] <= now]
             for fragment in due:
-                self._next[fragment] = time.monotonic() + self._ticks[fragment]
-                await self._rerun(fragment=fragment)
+                if fragment in self._ticks:  # else another's run has drawn a page without it
+                    self._next[fragment] = time.monotonic() + self._ticks[fragment]
+                    await self._rerun(fragment=fragment)
             if not due:
                 await self._receive(min(0.05, end - now))
 
@@ -109,7 +110,6 @@ class Visitor:
         state.fragment_id, state.is_auto_rerun = fragment, bool(fragment)
         if not fragment:
             self.screen = Screen()
-            self._ticks.clear()  # a full run says anew which fragments run by themselves
         began = time.monotonic()
         if self._socket is None:
             raise Failed("The visitor has not entered.")
@@ -144,6 +144,8 @@ class Visitor:
             self._hashes.add(message.hash)
         if kind == "navigation":
             self.pages = {page.url_pathname or "attack": page.page_script_hash for page in message.navigation.app_pages}
+        elif kind == "new_session" and not message.metadata.run.fragment_ids:
+            self._ticks.clear()  # a full run says anew which fragments run by themselves; the server ignores the others
         elif kind == "auto_rerun":
             self._ticks[message.auto_rerun.fragment_id] = message.auto_rerun.interval
             self._next[message.auto_rerun.fragment_id] = time.monotonic() + message.auto_rerun.interval
