@@ -8,9 +8,11 @@ import pytest
 from core.certify.results import PLANE, ROBUST, RobustSpec, load_plane
 from core.certify.tables import plane_specs
 from core.lab import Lab
+from core.figures import table_words, words
 from core.latent.results import KIND as LATENT
 from core.records import AttackSpec, SweepSpec, TrainSpec
 from core.store import ResultStore
+from core.studies import plans
 from core.studies.records import Change, TransferSpec, TrialSpec
 from tests.conftest import PROJECT
 
@@ -87,3 +89,12 @@ def test_no_shipped_array_is_damaged():
     for path in RESULTS.rglob("*.npz"):
         with np.load(path, allow_pickle=False) as arrays:
             assert all(arrays[name].size for name in arrays), path
+
+
+@pytest.mark.parametrize("model", plans.DEFENSES)
+def test_the_readme_tells_what_the_whole_ensemble_left_of_a_defended_model(lab, model):
+    row = [words.model_name(model)]
+    for dataset in ("noisy_digits", "patched_digits", "synthetic_people", "noisy_mnist"):
+        scores = lab.scores(plans.ensemble(lab.library.card(dataset, model)), shipped_only=True)
+        row.append(" → ".join(table_words.short(one.frozen.accuracy) for one in scores.attack))
+    assert f"| {' | '.join(row)} |" in (PROJECT / "README.md").read_text()
