@@ -7,8 +7,8 @@ import pytest
 
 from core.certify.results import PLANE, ROBUST, RobustSpec, load_plane
 from core.certify.tables import plane_specs
-from core.lab import Lab
 from core.figures import table_words, words
+from core.lab import Lab
 from core.latent.results import KIND as LATENT
 from core.records import AttackSpec, SweepSpec, TrainSpec
 from core.store import ResultStore
