@@ -108,7 +108,7 @@ def show(chosen: Chosen) -> None:
     _tables(chosen.lines)
     links.see(
         "attack",
-        "Attack the pixels of this model instead",
+        f"Attack the pixels of {words.model_name(chosen.line.model)} instead",
         key="latent-attack",
         data=chosen.line.dataset,
         model=chosen.line.model,

@@ -134,7 +134,7 @@ def show(chosen: Chosen) -> None:
     _judged(chosen.lines)
     links.see(
         "attack",
-        "Attack this model along ε",
+        f"Attack {words.model_name(spec.model)} along ε",
         key="neighbours-attack",
         data=spec.dataset,
         model=spec.model,

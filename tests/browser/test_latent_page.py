@@ -61,7 +61,7 @@ def test_a_step_and_the_pixels_of_the_model_are_a_click_away(open_latent):
     page.get_by_role("radio", name="Re-attack").click()
     page.wait_for_url("**lat_step=Re-attack**")
     page.wait_for_function("() => document.body.innerText.includes('ConvAE+: the hardened model under new networks')")
-    page.get_by_role("button", name="Attack the pixels of this model instead").click()
+    page.get_by_role("button", name="Attack the pixels of ConvAE+ instead").click()
     page.wait_for_selector(".st-key-run")
     assert page.locator(".st-key-data input").get_attribute("value") == "Digits"
     assert page.locator(".st-key-model input").get_attribute("value") == "ConvAE+"
