@@ -35,10 +35,15 @@ def save(store: ResultStore, record: ConfusionRecord, attacker_digest: str | Non
 
 
 def load(
-    store: ResultStore, spec: SweepSpec, card_digest: str, attacker_digest: str | None = None
+    store: ResultStore,
+    spec: SweepSpec,
+    card_digest: str,
+    attacker_digest: str | None = None,
+    *,
+    shipped_only: bool = False,
 ) -> ConfusionRecord | None:
     """The matrices of that sweep on exactly these weights, or None where none are kept."""
-    arrays = store.load(KIND, _key(spec, card_digest, attacker_digest))
+    arrays = store.load(KIND, _key(spec, card_digest, attacker_digest), shipped_only=shipped_only)
     if arrays is None or not {"counts", "matching"} <= set(arrays):
         return None
     counts, matching = arrays["counts"], arrays["matching"]

@@ -266,10 +266,11 @@ class Lab:
         attacker = weights_behind(self.library, spec.attack, card)
         return sweep_scores.load(self._store, spec, card.sha256, attacker, shipped_only=shipped_only)
 
-    def confusion(self, spec: SweepSpec) -> ConfusionRecord | None:
+    def confusion(self, spec: SweepSpec, *, shipped_only: bool = False) -> ConfusionRecord | None:
         """The kept confusion matrices of a sweep on today's weights, None where none are kept. Runs nothing."""
         card = self.library.card(spec.attack.dataset, spec.attack.model)
-        return confusions.load(self._store, spec, card.sha256, weights_behind(self.library, spec.attack, card))
+        attacker = weights_behind(self.library, spec.attack, card)
+        return confusions.load(self._store, spec, card.sha256, attacker, shipped_only=shipped_only)
 
     def table(self, name: str, protocol: str = "lab") -> ResultTable:
         """One of the paper's tables, ours beside it, from cards and kept sweeps. Runs nothing."""

@@ -47,9 +47,9 @@ class ResultStore:
         self._lock = Lock()
         self._unseen = float("inf")  # bytes written since the folder was last looked at
 
-    def load(self, kind: str, digest: str) -> Arrays | None:
+    def load(self, kind: str, digest: str, *, shipped_only: bool = False) -> Arrays | None:
         """The arrays, or None where there are none."""
-        for folder in (self.shipped, self.computed):
+        for folder in self._folders(shipped_only):
             path = _path(folder, kind, digest, "npz")
             if _is_file(path):
                 try:
@@ -69,7 +69,7 @@ class ResultStore:
 
     def load_values(self, kind: str, digest: str, *, shipped_only: bool = False) -> dict[str, Any] | None:
         """The JSON object, without NaN or infinity in it, or None where there is none."""
-        for folder in (self.shipped,) if shipped_only else (self.shipped, self.computed):
+        for folder in self._folders(shipped_only):
             path = _path(folder, kind, digest, "json")
             if _is_file(path):
                 try:
@@ -85,6 +85,9 @@ class ResultStore:
         """Write a JSON object, as :meth:`save` writes arrays. Raises ValueError for a NaN in it."""
         content = json.dumps(values, sort_keys=True, allow_nan=False).encode() + b"\n"
         return self._write(kind, digest, "json", content, shipped)
+
+    def _folders(self, shipped_only: bool) -> tuple[Path, ...]:
+        return (self.shipped,) if shipped_only else (self.shipped, self.computed)
 
     def _write(self, kind: str, digest: str, suffix: str, content: bytes, shipped: bool) -> Path:
         path = _path(self.shipped if shipped else self.computed, kind, digest, suffix)

@@ -198,7 +198,7 @@ class FakeLab:
     def scores(self, spec: SweepSpec, *, shipped_only: bool = False) -> SweepScores | None:
         return self.kept.get(spec.digest)
 
-    def confusion(self, spec: SweepSpec) -> ConfusionRecord | None:
+    def confusion(self, spec: SweepSpec, *, shipped_only: bool = False) -> ConfusionRecord | None:
         return self.confusions.get(spec.digest)
 
     def table(self, name: str, protocol: str = "lab") -> ResultTable:

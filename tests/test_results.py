@@ -125,6 +125,9 @@ def test_the_command_makes_what_is_missing_for_models_whose_data_need_no_downloa
     assert capsys.readouterr().out == "37 sweeps run, 0 were there.\n2 transfers run, 0 were there.\n"
     command.results(options)
     assert capsys.readouterr().out == "0 sweeps run, 37 were there.\n0 transfers run, 2 were there.\n"
+    lab.confusions.popitem()
+    command.results(options)
+    assert capsys.readouterr().out.startswith("1 sweeps run, 36 were there.")
 
 
 def test_models_of_other_papers_are_not_attacked_for_the_tables(monkeypatch, capsys):

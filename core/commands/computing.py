@@ -80,14 +80,15 @@ def compute(options: Namespace) -> None:
 
 
 def run_sweeps(lab: Lab, specs: Sequence[SweepSpec], options: Namespace, clock: Clock) -> Outcome:
-    """Run the sweeps that are not kept yet, all of them with ``--again``, and keep their numbers."""
+    """Run the sweeps that are not kept with their matrices, all with ``--again``, and keep their numbers."""
 
     def run(spec: SweepSpec) -> None:
         lab.keep(last_report(lab.sweep(spec), options), ship=options.ship)
 
     def numbers(spec: SweepSpec) -> list[float] | None:
         scores = lab.scores(spec, shipped_only=options.ship)
-        return None if scores is None else _accuracies(scores.attack)
+        has_matrices = lab.confusion(spec, shipped_only=options.ship) is not None
+        return _accuracies(scores.attack) if scores and has_matrices else None
 
     return _walk(specs, run, numbers, options, clock)
 
