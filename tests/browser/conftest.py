@@ -24,6 +24,7 @@ CHROMIUM_ARGS = [
 ]
 SECONDS_AN_EPSILON = 0.25  # a file of tests that watches nothing grow says less: PACE
 PATIENCE = 120_000  # milliseconds; only a starved machine comes near it
+SEEN = 3000  # characters of a page that a failed test reports
 
 
 def free_port() -> int:
@@ -87,8 +88,24 @@ def warm(chromium, server):
     page.close()
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+def what_was_seen(page) -> str:
+    """For the report of a test that failed: where the page was, whether its script ran, and what it said."""
+    state = page.locator("[data-test-script-state]").first.get_attribute("data-test-script-state")
+    return f"{page.url}\n{state}\n{page.locator('body').inner_text()[:SEEN]}"
+
+
 @contextmanager
-def opening(chromium, server):
+def opening(chromium, server, request):
     """Opens the app at a query, in a new session, and checks afterwards that nothing went wrong unseen."""
     contexts, complaints = [], []
 
@@ -114,21 +131,24 @@ def opening(chromium, server):
 
     yield go
     for context in contexts:
+        if request.node.stash.get(FAILED, False):
+            for page in context.pages:
+                request.node.add_report_section("teardown", "page", what_was_seen(page))
         context.close()
     assert complaints == []
 
 
 @pytest.fixture
-def open_page(chromium, server):
+def open_page(chromium, server, request):
     """A page for one test."""
-    with opening(chromium, server) as go:
+    with opening(chromium, server, request) as go:
         yield go
 
 
 @pytest.fixture(scope="module")
-def open_shared_page(chromium, server):
+def open_shared_page(chromium, server, request):
     """A page for tests that leave it as they found it."""
-    with opening(chromium, server) as go:
+    with opening(chromium, server, request) as go:
         yield go
 
 
@@ -139,8 +159,8 @@ def resize(page, width: int) -> None:
 
 
 def follow(page, name: str) -> None:
-    """Follow a link of the sidebar by keyboard: a click is lost if the link moves between its press and its release."""
-    page.get_by_role("link", name=name).press("Enter")
+    """Follow a link of the sidebar at one blow: a press and its release miss a link that is drawn anew between them."""
+    page.get_by_role("link", name=name).dispatch_event("click")
 
 
 def is_complaint(message) -> bool:

@@ -57,8 +57,8 @@ def test_a_stronger_attack_is_asked_and_its_answer_stands_in_every_column(open_d
     page.wait_for_function(
         f"() => [...{BOARD}.querySelectorAll('.caveat')].every(p => p.textContent.includes('PGD on'))"
     )
-    page.wait_for_selector(".st-key-run button")
-    assert page.locator(".curves .shape.stronger").count() == POINTS * len(MODELS)
+    drawn = POINTS * len(MODELS)
+    page.wait_for_function(f"() => {BOARD}.querySelectorAll('.curves .shape.stronger').length === {drawn}")
 
 
 def test_what_is_picked_in_one_column_is_picked_in_all(open_defense):
