@@ -1,4 +1,5 @@
 import copy
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -45,8 +46,9 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture
-def untouched(tmp_path):
-    """A lab of its own for tests that change checkpoints."""
+def trained(lab, tmp_path):
+    """A lab of its own with the same model and attacker, for tests that change checkpoints."""
+    shutil.copytree(lab.library.checkpoints.parent, tmp_path, dirs_exist_ok=True)
     return make_lab(tmp_path)
 
 
@@ -242,40 +244,32 @@ def test_an_impossible_budget_is_refused(epsilon):
         replace(SPEC, epsilon=epsilon)
 
 
-def test_a_finished_training_is_not_done_again(untouched):
-    first = exhaust(untouched.train(MODEL))
-    logs = list(untouched.train(MODEL))
-    assert logs == []
-    assert load_card(untouched.library.checkpoints, TARGET, "cl_mvc").sha256 == first.sha256
+def test_a_finished_training_is_not_done_again(trained):
+    first = load_card(trained.library.checkpoints, TARGET, "cl_mvc")
+    assert list(trained.train(MODEL)) == []
+    assert load_card(trained.library.checkpoints, TARGET, "cl_mvc").sha256 == first.sha256
 
 
-def test_another_training_never_replaces_a_checkpoint_unasked(untouched):
-    first = exhaust(untouched.train(MODEL))
-    second = exhaust(untouched.train(replace(MODEL, seed=5)))
+def test_another_training_never_replaces_a_checkpoint_unasked(trained):
+    first = load_card(trained.library.checkpoints, TARGET, "cl_mvc")
+    second = exhaust(trained.train(replace(MODEL, seed=5)))
     assert second.name.startswith("cl_mvc-")
-    assert load_card(untouched.library.checkpoints, TARGET, "cl_mvc") == first
+    assert load_card(trained.library.checkpoints, TARGET, "cl_mvc") == first
 
 
-def test_overwriting_replaces_a_checkpoint(untouched):
-    exhaust(untouched.train(MODEL))
-    second = exhaust(untouched.train(replace(MODEL, seed=5), overwrite=True))
-    assert load_card(untouched.library.checkpoints, TARGET, "cl_mvc") == second
-
-
-def test_an_attacker_is_offered_only_for_the_weights_it_was_trained_against(untouched):
-    exhaust(untouched.train(MODEL))
-    exhaust(untouched.train(ATTACKER))
-    assert "gan" in untouched.attacks(TARGET, "cl_mvc")
-    exhaust(untouched.train(replace(MODEL, seed=5), overwrite=True))
-    assert "gan" not in untouched.attacks(TARGET, "cl_mvc")
+def test_overwriting_replaces_a_checkpoint_and_its_attacker_is_offered_no_more(trained):
+    assert "gan" in trained.attacks(TARGET, "cl_mvc")
+    second = exhaust(trained.train(replace(MODEL, seed=5), overwrite=True))
+    assert load_card(trained.library.checkpoints, TARGET, "cl_mvc") == second
+    assert "gan" not in trained.attacks(TARGET, "cl_mvc")
     with pytest.raises(LabError, match=r"train patched_digits/cl_mvc\.gan"):
-        untouched.attack(replace(SPEC, attack="gan"))
+        trained.attack(replace(SPEC, attack="gan"))
 
 
-def test_a_defense_trains_from_the_trial_with_the_lowest_loss(untouched, monkeypatch):
+def test_a_defense_trains_from_the_trial_with_the_lowest_loss(trained, monkeypatch):
     monkeypatch.setitem(lab_recipe.EPOCHS, TARGET, 3)
     spec = TrainSpec(dataset=TARGET, model="ar_dmvc", epochs=1, runs=2, seed=3)
-    training = untouched.train(spec)
+    training = trained.train(spec)
     trials = []
     for log in training:
         if log.phase == "warm-up" and log.runs == 2:
