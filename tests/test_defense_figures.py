@@ -6,6 +6,7 @@ import pytest
 from fake_lab import FakeLab
 from test_figures import contrast, unpack
 
+from core.confusions import confusions_of
 from core.figures import defense, robustness, theme
 from core.records import AttackSpec, SweepSpec
 from core.sweep_scores import scores_of
@@ -46,6 +47,18 @@ def pack(lab, columns, **options):
         for model, column in columns.items()
     }
     return unpack(defense.pack(SPEC, columns, stages, **{"problems": {}, **options}))
+
+
+def test_matrices_of_an_earlier_run_come_along_until_the_attack_has_run(lab, columns):
+    sweep = columns["ar_dmvc"].report
+    clean, matrices = replace(sweep, frames=sweep.frames[:1]), confusions_of(sweep)
+    early = {model: replace(column, report=clean, matrices=matrices) for model, column in columns.items()}
+    _, arrays = pack(lab, early)
+    counts = arrays[defense.matrices_of("ar_dmvc")]
+    np.testing.assert_array_equal(counts.reshape(matrices.counts.shape), matrices.counts)
+    assert counts.sum() == SPEC.points * SPEC.attack.samples
+    _, arrays = pack(lab, {model: replace(column, matrices=matrices) for model, column in columns.items()})
+    assert not [name for name in arrays if name.endswith("matrices")]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ function createColumn(root, shared) {
     hovered: null,
     hover: (sample) => shared.hover(sample),
     select: (sample) => shared.select(sample),
-    filter: (filter) => selection.toggle(filter),
+    filter: (filter) => { // a cell of samples that are not here cannot be picked
+      const frame = shared.frame();
+      if (!filter.now || figures(frame) === frame) selection.toggle(filter);
+    },
     lasso: (rows) => selection.toggle({ kind: "lasso", samples: rows.map((i) => column.scene.index[i]) }),
   };
   const panels = Object.fromEntries([["pictures", "Pictures"], ["mapping", "Map"]]
@@ -37,13 +40,15 @@ function createColumn(root, shared) {
   panels.mapping.tools.append(exporter(() => map.canvas, file("map"), ["PNG"]));
   panels.after.tools.append(exporter(() => after.table, file("confusion"), ["PNG", "SVG", "CSV"]));
 
-  const column = { node, stage, selection, scene: null, facts: null };
+  const column = { node, stage, selection, scene: null, matrices: null, facts: null };
   let dark = null;
 
-  // Figures are built again only for new data or another background.
-  column.build = (facts, scene, colors, order) => {
-    const old = column.scene !== null && column.scene.id === scene?.id && dark === colors.dark;
+  // Figures are built again only for new data or another background. `matrices` are an earlier run's, of every ε.
+  column.build = (facts, scene, matrices, colors, order) => {
+    const old = column.scene !== null && column.scene.id === scene?.id && dark === colors.dark
+      && (column.matrices === null) === (matrices === null);
     column.facts = facts;
+    column.matrices = matrices;
     if (!old) column.scene = scene;
     dark = colors.dark;
     node.style.setProperty("--model", colors[facts.model]);
@@ -64,7 +69,7 @@ function createColumn(root, shared) {
     map.build(scene, colors);
     setText(panels.mapping.querySelector("h3"), `Map, ${scene.map.split(" ")[0]}`);
     before.build(scene);
-    after.build(scene);
+    after.build(matrices ? { ...scene, counts: matrices } : scene);
     setText(protocol, scene.protocol);
   };
 
@@ -81,10 +86,17 @@ function createColumn(root, shared) {
     setText(behind, at ? `At ε = ${epsilonText(shared.epsilons()[at])}, as far as the attack has come.` : "Clean: run the attack to see them at this ε.");
     strip.paint(at, chosen, pictureKind);
     before.paint(0);
-    after.paint(at);
+    after.paint(column.matrices ? frame : at);
+    panels.after.rename(matrixTitle(frame, at));
     map.go(at, chosen);
     selection.paint(selection.rows(at) ?? new Set());
   };
+
+  function matrixTitle(frame, at) {
+    if (at === frame) return "Confusion, at this ε";
+    if (column.matrices) return "Confusion, at this ε, earlier run";
+    return at ? `Confusion, at ε = ${epsilonText(shared.epsilons()[at])}` : "Confusion, not attacked yet";
+  }
 
   function words(frame) {
     const { facts } = column;

@@ -12,6 +12,7 @@ function createBoard(root) {
     changed: () => scrubber.redraw(),
     hover: (sample) => { if (sample !== state.hovered) { state.hovered = sample; mark(); } },
     select: (sample) => { state.selected = sample === state.selected ? null : sample; mark(); },
+    frame: () => state.frame,
     epsilons: () => state.scene.epsilons,
     file: () => `${state.scene.file}-at-${epsilonText(state.scene.epsilons[state.frame])}`,
   };
@@ -73,12 +74,13 @@ function createBoard(root) {
       for (const column of columns) column.selection.read("");
     }
     state.scene = scene;
+    body.style.setProperty("--count", scene.columns.length);
     scene.columns.forEach((facts, i) => {
       if (!columns[i]) {
         columns.push(createColumn(body, shared));
         scrubber.node.append(columns[i].selection.node);
       }
-      columns[i].build(facts, scenes[i], state.colors, first ? order(first) : []);
+      columns[i].build(facts, scenes[i], scene[`${facts.model}_matrices`] ?? null, state.colors, first ? order(first) : []);
     });
     setText(rule, `${scene.rule} ● stayed, ◆ moved on the map, which is each model's own; grey are other clean samples. `
       + "Matrices: rows are labels, columns clusters in the order of the labels they match. What you point at, click, or pick in one column shows in all.");

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.figures import robustness, stage, theme, words
 from core.figures.buffer import Arrays, join
-from core.records import Integers, MapRecord, SweepReport, SweepScores, SweepSpec
+from core.records import ConfusionRecord, Integers, MapRecord, SweepReport, SweepScores, SweepSpec
 
 MODELS = ("cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc")  # the columns, from left to right
 KINDS = {
@@ -25,12 +25,13 @@ PICTURE_BYTES = 900_000  # of a column's pictures
 class Column:
     """A model under the attack: the sweep as far as it has come, and the numbers that are kept of an earlier one.
 
-    ``harder`` is what is known of a stronger attack.
+    ``harder`` is what is known of a stronger attack, ``matrices`` are those of the earlier sweep.
     """
 
     report: SweepReport
     kept: SweepScores | None = None
     harder: robustness.Result | None = None
+    matrices: ConfusionRecord | None = None
 
     @property
     def name(self) -> str:
@@ -101,7 +102,14 @@ def pack(
         },
     }
     arrays: Arrays = {model: np.frombuffer(stages[model], dtype=np.uint8) for model in stages}
+    kept = {model: column.matrices for model, column in columns.items() if not column.report.finished}
+    arrays |= {matrices_of(model): r.counts.astype(np.uint16) for model, r in kept.items() if r is not None}
     return join(header, arrays)
+
+
+def matrices_of(model: str) -> str:
+    """The name in the buffer of a column's kept confusion matrices (F, L, K), one for every ε of the sweep."""
+    return f"{model}_matrices"
 
 
 def summary(columns: Sequence[Column], frame: int) -> str:

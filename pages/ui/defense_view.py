@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from core.figures import defense, robustness, words
-from core.records import CheckpointCard, SweepReport, SweepSpec
+from core.records import CheckpointCard, ConfusionRecord, SweepReport, SweepScores, SweepSpec
 from core.studies import plans
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links
 from pages.ui.pickers import Target
@@ -138,9 +138,15 @@ def _columns(lines: Sequence[Line]) -> dict[str, defense.Column]:
     columns = {}
     for line in lines:
         if line.spec is not None:
-            kept = cache.scores(line.spec) if line.can_run else None
-            columns[line.model] = defense.Column(_report(line), kept, _harder(line) if line.can_run else None)
+            kept, matrices, harder = _known(line) if line.can_run else (None, None, None)
+            columns[line.model] = defense.Column(_report(line), kept, harder, matrices)
     return columns
+
+
+def _known(line: Line) -> tuple[SweepScores | None, ConfusionRecord | None, robustness.Result | None]:
+    """What is kept of an earlier run, numbers and matrices, and what a stronger attack leaves."""
+    assert line.spec is not None
+    return cache.scores(line.spec), cache.confusion((line.spec,)), _harder(line)
 
 
 def _report(line: Line) -> SweepReport:
