@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -363,7 +364,10 @@ def test_a_card_never_makes_a_network_larger_than_its_weights(folder):
             is_refused_or(lambda lab=lab: lab.library.model(lab.library.card("digits", "conv_ae")))
 
 
-SIGNED = ("![x](http://evil.test/a)", "http://evil.test", "=HYPERLINK(1)", "@SUM(1)", "<img src=x>", "$x$", "a\nb", "`")
+SIGNED = (
+    *("![x](http://evil.test/a)", "http://evil.test", "=HYPERLINK(1)", "@SUM(1)", "<img src=x>", "$x$", "a\nb", "`"),
+    *("www.evil.test", "see WWW.evil.test", "somebody@evil.test"),
+)
 
 
 def test_no_text_of_a_card_can_be_a_picture_a_link_or_a_formula(folder):
@@ -515,6 +519,31 @@ def test_a_run_with_any_nasty_value_is_absent_or_can_be_shown(tmp_path):
     assert shown > 100
 
 
+def test_a_run_holds_plain_words_only(tmp_path, folder):
+    path = tmp_path / "digits-conv_ae-12345678"
+    path.mkdir()
+    card = json.loads((folder / "digits" / "conv_ae.json").read_text())
+    spec = asdict(TrainSpec(dataset="digits", model="conv_ae")) | {"replace": False, "recipe": {}}
+
+    def read(spec=spec, terms="loss", phase="training", device="cpu"):
+        log = EpochLog(phase=phase, epoch=1, epochs=1, terms={terms: 1.0}, seconds=1.0, seconds_left=0.0)
+        (path / "spec.json").write_text(json.dumps(spec))
+        (path / "events.jsonl").write_text(json.dumps(asdict(log)))
+        (path / "card.json").write_text(json.dumps(card | {"device": device}))
+        run_reader._unchanged_logs.cache_clear()
+        return run_reader.read_run(path)
+
+    run = read()
+    assert run.logs
+    assert run.card == load_card(folder, "digits", "conv_ae")
+    for sign in SIGNED:
+        assert not read(terms=sign).logs
+        assert not read(phase=sign).logs
+        assert read(device=sign).card is None
+        for word in ("dataset", "model", "protocol"):
+            assert read(spec | {word: sign}) is None
+
+
 @PIPES
 def test_a_link_in_place_of_a_lock_is_not_written_through(tmp_path):
     outside, run = tmp_path / "letter.txt", tmp_path / "run"
@@ -560,6 +589,21 @@ def test_a_pinned_run_of_an_address_is_one_that_could_be_picked_or_none(fields, 
 def test_what_an_address_says_is_shown_without_any_sign_that_is_read(text):
     assert not (SIGNS | {":", "/", "\n"}) & set(address.short(text))
     assert is_selection(text) == (not text or ("." in text and is_selection(text)))
+
+
+LINKS = ("www.evil.test", "sign in WWW.evil.test", "http://evil.test", "HTTPS://evil.test", "somebody@evil.test")
+LINK = re.compile(r"(?i)www\.|https?://|\w@")  # what Markdown makes a link of by itself
+
+
+@pytest.mark.parametrize("words", LINKS)
+def test_no_word_of_a_stranger_becomes_a_link(words, lab):
+    assert LINK.search(words)
+    assert not LINK.search(errors.plain(f"There is no model {words}."))
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+    app.query_params["data"] = words
+    app.run()
+    assert "ignored" in app.warning[0].value
+    assert not LINK.search(app.warning[0].value)
 
 
 NASTY_PARAMETERS = [
