@@ -34,6 +34,7 @@ from core.locks import hold
 from core.own import files as own_files
 from core.own import reading
 from core.own.files import most_samples, plain_name, read_picture, read_views
+from core.own.parts import count
 from core.own.reading import Handling
 from core.records import EpochLog, TrainSpec
 from core.store import ResultStore
@@ -152,6 +153,23 @@ def png_of(width: int, height: int) -> bytes:
     return bytes(content)
 
 
+def filled(kind: str, at: int, part: bytes) -> bytes:
+    """A picture of 5 MB that is made of many small parts."""
+    picture = encoded(kind)
+    return picture[:at] + part * ((reading.LARGEST_PICTURE - len(picture)) // len(part)) + picture[at:]
+
+
+def scans_over(side: int) -> bytes:
+    """A large picture of few bytes that is gone over a hundred times."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), (120, 130, 140)).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    last = content[content.rindex(b"\xff\xc4") : -2]  # with its table
+    return content[:-2] + last * 85 + content[-2:]
+
+
+CHUNK = bytes(4) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+
 NO_PICTURES = {
     "empty": b"",
     "one byte": b"\x89",
@@ -172,6 +190,14 @@ NO_PICTURES = {
     "a strip of 2^31": png_of(2**31 - 1, 1),
     "a head only": encoded("PNG")[:33],
     "5,000 scans": scan_bomb(),
+    "95 scans of 25 megapixels": scans_over(5000),
+    "a million empty segments": filled("JPEG", 2, b"\xff\xe5\x00\x02"),
+    "a million comments": filled("JPEG", 2, b"\xff\xfe\x00\x02"),
+    "five million fill bytes": filled("JPEG", 2, b"\xff"),
+    "a million restarts": filled("JPEG", 2, b"\xff\xd0"),
+    "a million segments behind an end": filled("JPEG", 2, b"\xff\xd9" + b"\xff\xe5\x00\x02" * 1000),
+    "fill bytes behind a mark without length": filled("JPEG", 2, b"\xff\xf0" + b"\xff" * 60_000),
+    "400,000 empty chunks": filled("PNG", 33, CHUNK),
     "a JPEG's beginning": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
     "a GIF's beginning": b"GIF89a\xff\xff\xff\xff\xff\x00\x00",
     "a BMP of negative size": b"BM"
@@ -189,6 +215,13 @@ def test_what_is_no_picture_is_refused_fast_and_in_little_memory(content):
     assert time.process_time() - start < 2  # a bound on work, hundreds of times what it takes
     assert tracemalloc.get_traced_memory()[1] < 20 * MEGABYTE
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("side", [1, 20, 1000])
+def test_a_photograph_with_a_film_behind_it_and_a_hundred_scans_is_read(side):
+    content = scans_over(side)
+    assert count(content).scans > 90
+    assert read_picture(content + b"\xff\xda" * 200, "a.jpg")[1] == (side, side)
 
 
 def png_with_tags(orientation: int, damaged: int) -> bytes:

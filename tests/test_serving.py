@@ -17,7 +17,8 @@ from core import processes
 from core.errors import LabError
 from core.jobs import MOST_OF_ONE, MOST_WAITING
 from core.own import reading
-from core.own.files import LARGEST_ARCHIVE, MOST_PIXELS, MOST_SAMPLES, MOST_SCANS
+from core.own.files import LARGEST_ARCHIVE, MOST_PIXELS, MOST_SAMPLES
+from core.own.parts import MOST_SCANS
 from core.own.reading import LARGEST_PICTURE
 from core.processes import check_password
 from core.store import MEGABYTES, SIZE
