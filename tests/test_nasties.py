@@ -156,6 +156,7 @@ def png_of(width: int, height: int) -> bytes:
 def filled(kind: str, at: int, part: bytes) -> bytes:
     """A picture of 5 MB that is made of many small parts."""
     picture = encoded(kind)
+    at += 3 << (picture[10] & 7) + 1 if kind == "GIF" and picture[10] & 0x80 else 0  # behind the palette
     return picture[:at] + part * ((reading.LARGEST_PICTURE - len(picture)) // len(part)) + picture[at:]
 
 
@@ -198,6 +199,9 @@ NO_PICTURES = {
     "a million segments behind an end": filled("JPEG", 2, b"\xff\xd9" + b"\xff\xe5\x00\x02" * 1000),
     "fill bytes behind a mark without length": filled("JPEG", 2, b"\xff\xf0" + b"\xff" * 60_000),
     "400,000 empty chunks": filled("PNG", 33, CHUNK),
+    "a million empty blocks": filled("GIF", 13, b"\x21\xfe\x00"),
+    "two million bytes in blocks of one": filled("GIF", 13, b"\x21\xfe" + b"\x01a" * 30_000 + b"\x00"),
+    "five million bytes between blocks": filled("GIF", 13, b"\x00"),
     "a JPEG's beginning": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
     "a GIF's beginning": b"GIF89a\xff\xff\xff\xff\xff\x00\x00",
     "a BMP of negative size": b"BM"
