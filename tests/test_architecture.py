@@ -92,7 +92,7 @@ MAY_IMPORT = {
     # The lab and its rooms: here tensors become records
     "core.own": "",
     "core.own.records": "core.records",
-    "core.own.files": "numpy PIL core.errors core.records",
+    "core.own.files": "numpy PIL core.errors core.own.parts core.records",
     "core.own.reading": "numpy core.data.facts core.data.own core.data.sources core.errors core.own.files "
     "core.own.records core.records",
     "core.own.probe": "numpy torch core.attacks core.errors core.frames core.metrics core.models.base core.own.records "

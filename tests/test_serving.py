@@ -22,7 +22,7 @@ from core.own.parts import MOST_SCANS
 from core.own.reading import LARGEST_PICTURE
 from core.processes import check_password
 from core.store import MEGABYTES, SIZE
-from pages.ui import pickers, strangers
+from pages.ui import cache, pickers, strangers
 from tests.conftest import PROJECT
 
 SAFE = {
@@ -232,3 +232,16 @@ def test_with_a_password_only_those_who_know_it_can_train(lab, monkeypatch):
 def test_components_write_no_html_from_data():
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "assets").rglob("*.js"))
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", scripts)
+
+
+def test_clean_samples_are_kept_by_their_size(monkeypatch):
+    made = []
+
+    def sweep(spec):
+        made.append(spec)
+        yield SimpleNamespace(nbytes=cache.CLEAN // 2)
+
+    monkeypatch.setattr(cache, "_the_only", {"lab": SimpleNamespace(sweep=sweep)})
+    for spec in ("a", "b", "a", "c", "b"):
+        cache.clean(spec)
+    assert made == ["a", "b", "c", "b"]  # of the three, two fit
