@@ -29,13 +29,16 @@ help:
 run: $(VENV)/app.stamp
 	@$(VENV)/bin/python -m streamlit run app.py
 
+# Visitors from the network call the machine by names that nobody here knows, so every name is let in for them.
+serve: HOSTS = $(if $(filter localhost 127.0.0.1,$(ADDRESS)),,'--server.allowedHosts=*')
+
 # Half of the cores compute attacks, the others draw pages; few memory arenas. Thirty sessions on two cores want that.
 serve: $(VENV)/app.stamp
 	@echo "The lab is at http://$(ADDRESS):$(PORT), trainings from the page: $(TRAINING)."
 	@echo "To share it with everybody on this network: make serve ADDRESS=0.0.0.0."
 	@echo "Trainings from the page: TRAINING=on, better with LAB_TRAINING_PASSWORD. DEPLOYMENT.md has the rest."
 	@LAB_TRAINING=$(TRAINING) MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=$(THREADS) \
-		$(VENV)/bin/python -m streamlit run app.py --server.address=$(ADDRESS) --server.port=$(PORT)
+		$(VENV)/bin/python -m streamlit run app.py --server.address=$(ADDRESS) --server.port=$(PORT) $(HOSTS)
 
 audit: | $(VENV)/bin/python
 	@test -x $(VENV)/audit/bin/pip-audit || { $(VENV)/bin/python -m venv $(VENV)/audit \

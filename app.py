@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from pages.ui import links, presenter, shell
+from pages.ui import links, presenter, shell, strangers
 
+strangers.refuse()
 presenting = presenter.is_on()
 st.set_page_config(  # before the navigation: a page's own icon would be asked of fonts.gstatic.com for the tab
     page_icon="assets/icon.svg", layout="wide", initial_sidebar_state="collapsed" if presenting else 272

@@ -11,7 +11,8 @@ from typing import Literal
 import torch
 
 from core.attacks.base import Budget
-from core.checkpoints import KINDS, load_weights
+from core.cards import KINDS
+from core.checkpoints import load_weights
 from core.data import DATASET_FACTS
 from core.data.at_hand import missing_data
 from core.data.sources import data_folder

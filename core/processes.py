@@ -32,6 +32,7 @@ GRACE = 10.0  # seconds between asking a process to end and ending it
 NICENESS = 10  # so that the pages stay quick
 STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # exit codes of a training that was asked to end
 SWITCH = "LAB_TRAINING"
+ON = ("", "on", "1", "yes", "true")
 OFF = (
     f"Training from the browser is switched off on this server ({SWITCH}=off). The command below does it in a terminal."
 )
@@ -57,13 +58,13 @@ def command_line(plan: TrainingPlan) -> list[str]:
 
 
 def training_allowed() -> bool:
-    """Whether pages may start and stop trainings: not where LAB_TRAINING is off, as for a public lab."""
-    return os.environ.get(SWITCH, "").strip().lower() not in ("off", "0", "no", "false")
+    """Whether pages may start and stop trainings: not where LAB_TRAINING is off, or any word that is not on."""
+    return os.environ.get(SWITCH, "").strip().lower() in ON
 
 
 def password_needed() -> bool:
-    """Whether pages start and stop trainings only for those who know LAB_TRAINING_PASSWORD."""
-    return bool(os.environ.get(PASSWORD))
+    """Whether pages start and stop trainings only for those who know LAB_TRAINING_PASSWORD; empty, nobody does."""
+    return PASSWORD in os.environ
 
 
 def check_password(text: str) -> None:

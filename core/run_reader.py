@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.cards import parse_card
 from core.errors import LabError
 from core.files import read_limited
 from core.locks import Process, holder
@@ -23,8 +24,10 @@ from core.workload import progress
 SPEC, EVENTS, CARD, FAILURE, PROCESS = "spec.json", "events.jsonl", "card.json", "failure.txt", "process.json"
 LARGEST = 64 * 2**20  # bytes of a file that is read
 REPLACE, RECIPE = "replace", "recipe"  # beside the fields of the spec
-PHASE = re.compile(r"[\w ,.=-]{1,100}")  # as "adversarial training, ε = 0.2"
-WORD = re.compile(r"[A-Za-z0-9 ,_.-]{1,100}")  # a data set, a model, a protocol: nothing that Markdown reads
+NO_LINK = r"(?!(?i:.*www\.))"
+PHASE = re.compile(NO_LINK + r"[\w ,.=-]{1,100}")  # as "adversarial training, ε = 0.2"; the name of a loss term
+WORD = re.compile(NO_LINK + r"[A-Za-z0-9 ,_.-]{1,100}")  # a data set, a model, a protocol: nothing that Markdown reads
+MOST_TERMS = 64  # of a loss
 
 
 def run_names(folder: Path) -> list[str]:
@@ -101,10 +104,8 @@ def _is_finished(path: Path, logs: tuple[EpochLog, ...]) -> bool:
 
 def _card(path: Path) -> CheckpointCard | None:
     try:
-        values = json.loads(_text(path / CARD))
-        shapes = tuple((int(c), int(h), int(w)) for c, h, w in values.pop("view_shapes"))
-        return CheckpointCard(view_shapes=shapes, **values)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return parse_card(read_limited(path / CARD, LARGEST))
+    except LabError:
         return None
 
 
@@ -140,6 +141,8 @@ def _is_log(log: EpochLog) -> bool:
         and all(type(count) is int and 0 < count < 2**31 for count in counts)
         and all(type(second) in (int, float) and math.isfinite(second) for second in seconds)
         and isinstance(log.terms, dict)
+        and len(log.terms) <= MOST_TERMS
+        and all(map(PHASE.fullmatch, log.terms))
         and all(type(value) in (int, float) for value in log.terms.values())
     )
 

@@ -109,7 +109,7 @@ def card(spec: dict, runs: int, seconds: float) -> dict:
         "n_clusters": 10,
         "samples": spec["samples"] or SAMPLES,
         "held_out_samples": 899,
-        "recipe": {"runs": runs, "epsilon": spec["epsilon"] or 0.3},
+        "recipe": {"runs": runs, "epsilon": spec["epsilon"] or 0.3, "model_options": {}},
         "scores": dict.fromkeys(states, scores),
         "runs": [{"seed": seed, "loss": 0.5 + seed, **scores} for seed in seeds],
         "bits": 16,
@@ -119,7 +119,7 @@ def card(spec: dict, runs: int, seconds: float) -> dict:
         "torch": "2.15",
         "created": "2026-01-01T00:00:00Z",
         "sha256": "ab" * 32,
-        "target_sha256": None,
+        "target_sha256": "cd" * 32 if attacker else None,
     }
 
 

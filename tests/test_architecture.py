@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "core.training_records": "core.records",
     "core.workload": "core.records",
     "core.locks": "core.errors",
-    "core.run_reader": "core.errors core.files core.locks core.records core.training_records core.workload",
+    "core.cards": "core.records",
+    "core.run_reader": "core.cards core.errors core.files core.locks core.records core.training_records core.workload",
     "core.processes": "core.errors core.files core.locks core.run_reader core.training_records",
     "core.metrics": "numpy scipy sklearn core.errors core.records",
     "core.ceiling": "numpy scipy core.errors core.records",
@@ -85,13 +86,13 @@ MAY_IMPORT = {
     "core.representation_phases core.training core.types",
     "core.representation_phases": "torch core.attacks core.augmentation core.defenses core.errors core.lars "
     "core.models core.recipes core.training core.types",
-    "core.checkpoints": "torch safetensors core.errors core.files core.quantization core.records",
+    "core.checkpoints": "torch safetensors core.cards core.errors core.files core.quantization core.records",
     "core.runs": "torch safetensors core.distributed core.errors core.files core.locks core.records core.run_reader "
     "core.trainers core.training core.types",
     # The lab and its rooms: here tensors become records
     "core.own": "",
     "core.own.records": "core.records",
-    "core.own.files": "numpy PIL core.errors core.records",
+    "core.own.files": "numpy PIL core.errors core.own.parts core.records",
     "core.own.reading": "numpy core.data.facts core.data.own core.data.sources core.errors core.own.files "
     "core.own.records core.records",
     "core.own.probe": "numpy torch core.attacks core.errors core.frames core.metrics core.models.base core.own.records "

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -33,6 +34,7 @@ from core.locks import hold
 from core.own import files as own_files
 from core.own import reading
 from core.own.files import most_samples, plain_name, read_picture, read_views
+from core.own.parts import count
 from core.own.reading import Handling
 from core.records import EpochLog, TrainSpec
 from core.store import ResultStore
@@ -151,6 +153,24 @@ def png_of(width: int, height: int) -> bytes:
     return bytes(content)
 
 
+def filled(kind: str, at: int, part: bytes) -> bytes:
+    """A picture of 5 MB that is made of many small parts."""
+    picture = encoded(kind)
+    at += 3 << (picture[10] & 7) + 1 if kind == "GIF" and picture[10] & 0x80 else 0  # behind the palette
+    return picture[:at] + part * ((reading.LARGEST_PICTURE - len(picture)) // len(part)) + picture[at:]
+
+
+def scans_over(side: int) -> bytes:
+    """A large picture of few bytes that is gone over a hundred times."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), (120, 130, 140)).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    last = content[content.rindex(b"\xff\xc4") : -2]  # with its table
+    return content[:-2] + last * 85 + content[-2:]
+
+
+CHUNK = bytes(4) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+
 NO_PICTURES = {
     "empty": b"",
     "one byte": b"\x89",
@@ -171,6 +191,17 @@ NO_PICTURES = {
     "a strip of 2^31": png_of(2**31 - 1, 1),
     "a head only": encoded("PNG")[:33],
     "5,000 scans": scan_bomb(),
+    "95 scans of 25 megapixels": scans_over(5000),
+    "a million empty segments": filled("JPEG", 2, b"\xff\xe5\x00\x02"),
+    "a million comments": filled("JPEG", 2, b"\xff\xfe\x00\x02"),
+    "five million fill bytes": filled("JPEG", 2, b"\xff"),
+    "a million restarts": filled("JPEG", 2, b"\xff\xd0"),
+    "a million segments behind an end": filled("JPEG", 2, b"\xff\xd9" + b"\xff\xe5\x00\x02" * 1000),
+    "fill bytes behind a mark without length": filled("JPEG", 2, b"\xff\xf0" + b"\xff" * 60_000),
+    "400,000 empty chunks": filled("PNG", 33, CHUNK),
+    "a million empty blocks": filled("GIF", 13, b"\x21\xfe\x00"),
+    "two million bytes in blocks of one": filled("GIF", 13, b"\x21\xfe" + b"\x01a" * 30_000 + b"\x00"),
+    "five million bytes between blocks": filled("GIF", 13, b"\x00"),
     "a JPEG's beginning": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
     "a GIF's beginning": b"GIF89a\xff\xff\xff\xff\xff\x00\x00",
     "a BMP of negative size": b"BM"
@@ -188,6 +219,13 @@ def test_what_is_no_picture_is_refused_fast_and_in_little_memory(content):
     assert time.process_time() - start < 2  # a bound on work, hundreds of times what it takes
     assert tracemalloc.get_traced_memory()[1] < 20 * MEGABYTE
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("side", [1, 20, 1000])
+def test_a_photograph_with_a_film_behind_it_and_a_hundred_scans_is_read(side):
+    content = scans_over(side)
+    assert count(content).scans > 90
+    assert read_picture(content + b"\xff\xda" * 200, "a.jpg")[1] == (side, side)
 
 
 def png_with_tags(orientation: int, damaged: int) -> bytes:
@@ -363,7 +401,10 @@ def test_a_card_never_makes_a_network_larger_than_its_weights(folder):
             is_refused_or(lambda lab=lab: lab.library.model(lab.library.card("digits", "conv_ae")))
 
 
-SIGNED = ("![x](http://evil.test/a)", "http://evil.test", "=HYPERLINK(1)", "@SUM(1)", "<img src=x>", "$x$", "a\nb", "`")
+SIGNED = (
+    *("![x](http://evil.test/a)", "http://evil.test", "=HYPERLINK(1)", "@SUM(1)", "<img src=x>", "$x$", "a\nb", "`"),
+    *("www.evil.test", "see WWW.evil.test", "somebody@evil.test"),
+)
 
 
 def test_no_text_of_a_card_can_be_a_picture_a_link_or_a_formula(folder):
@@ -515,6 +556,31 @@ def test_a_run_with_any_nasty_value_is_absent_or_can_be_shown(tmp_path):
     assert shown > 100
 
 
+def test_a_run_holds_plain_words_only(tmp_path, folder):
+    path = tmp_path / "digits-conv_ae-12345678"
+    path.mkdir()
+    card = json.loads((folder / "digits" / "conv_ae.json").read_text())
+    spec = asdict(TrainSpec(dataset="digits", model="conv_ae")) | {"replace": False, "recipe": {}}
+
+    def read(spec=spec, terms="loss", phase="training", device="cpu"):
+        log = EpochLog(phase=phase, epoch=1, epochs=1, terms={terms: 1.0}, seconds=1.0, seconds_left=0.0)
+        (path / "spec.json").write_text(json.dumps(spec))
+        (path / "events.jsonl").write_text(json.dumps(asdict(log)))
+        (path / "card.json").write_text(json.dumps(card | {"device": device}))
+        run_reader._unchanged_logs.cache_clear()
+        return run_reader.read_run(path)
+
+    run = read()
+    assert run.logs
+    assert run.card == load_card(folder, "digits", "conv_ae")
+    for sign in SIGNED:
+        assert not read(terms=sign).logs
+        assert not read(phase=sign).logs
+        assert read(device=sign).card is None
+        for word in ("dataset", "model", "protocol"):
+            assert read(spec | {word: sign}) is None
+
+
 @PIPES
 def test_a_link_in_place_of_a_lock_is_not_written_through(tmp_path):
     outside, run = tmp_path / "letter.txt", tmp_path / "run"
@@ -560,6 +626,21 @@ def test_a_pinned_run_of_an_address_is_one_that_could_be_picked_or_none(fields, 
 def test_what_an_address_says_is_shown_without_any_sign_that_is_read(text):
     assert not (SIGNS | {":", "/", "\n"}) & set(address.short(text))
     assert is_selection(text) == (not text or ("." in text and is_selection(text)))
+
+
+LINKS = ("www.evil.test", "sign in WWW.evil.test", "http://evil.test", "HTTPS://evil.test", "somebody@evil.test")
+LINK = re.compile(r"(?i)www\.|https?://|\w@")  # what Markdown makes a link of by itself
+
+
+@pytest.mark.parametrize("words", LINKS)
+def test_no_word_of_a_stranger_becomes_a_link(words, lab):
+    assert LINK.search(words)
+    assert not LINK.search(errors.plain(f"There is no model {words}."))
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+    app.query_params["data"] = words
+    app.run()
+    assert "ignored" in app.warning[0].value
+    assert not LINK.search(app.warning[0].value)
 
 
 NASTY_PARAMETERS = [

@@ -1,9 +1,11 @@
 import pytest
+import streamlit as st
 from fake_lab import FakeLab
 
 from core.figures import pins
 from core.records import AttackSpec, SweepSpec
 from core.sweep_scores import scores_of
+from pages.ui import pins as pinning
 
 ATTACK = {"dataset": "noisy_digits", "model": "cl_mvc", "attack": "pgd", "epsilon": 0.15}
 
@@ -53,3 +55,15 @@ def test_a_row_compares_with_the_first_run():
     assert second["to the first"] == pytest.approx(second["ACC"] - first["ACC"])
     assert second["ACC"] == runs["pgd"].attack[-1].frozen.accuracy
     assert second["ACC under noise"] == runs["pgd"].controls["noise"][-1].frozen.accuracy
+
+
+def test_a_button_that_is_off_pins_no_more_than_there_may_be(monkeypatch):
+    kept, told = {}, {}
+    monkeypatch.setattr(st, "session_state", kept)
+    monkeypatch.setattr(st, "query_params", told)
+    for seed in range(pins.MOST + 3):
+        pinning._toggle(spec(seed=seed))
+    assert pinning.pinned() == [spec(seed=seed) for seed in range(pins.MOST)]
+    assert len(told["pin"]) == pins.MOST
+    pinning._toggle(spec(seed=0))
+    assert pinning.pinned() == [spec(seed=seed) for seed in range(1, pins.MOST)]

@@ -3,20 +3,26 @@
 import re
 import subprocess
 import tomllib
+from types import SimpleNamespace
 
 import pytest
 from conftest import texts
-from streamlit import config
+from streamlit import config, git_util
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
+from streamlit.web.server.starlette import starlette_websocket
 
 from core import processes
 from core.errors import LabError
 from core.jobs import MOST_OF_ONE, MOST_WAITING
-from core.own.files import LARGEST_ARCHIVE, MOST_PIXELS, MOST_SAMPLES, MOST_SCANS
+from core.own import reading
+from core.own.files import LARGEST_ARCHIVE, MOST_PIXELS, MOST_SAMPLES
+from core.own.parts import MOST_SCANS
 from core.own.reading import LARGEST_PICTURE
 from core.processes import check_password
 from core.store import MEGABYTES, SIZE
-from pages.ui import pickers
+from pages.ui import cache, pickers, strangers
 from tests.conftest import PROJECT
 
 SAFE = {
@@ -28,6 +34,7 @@ SAFE = {
         "enableStaticServing": False,
         "maxUploadSize": 10,
         "maxWidgetStateSize": 1,
+        "allowedHosts": ["localhost", "127.0.0.1", "::1"],
     },
     "client": {"showErrorDetails": "none", "toolbarMode": "viewer", "allowedOrigins": []},
     "browser": {"gatherUsageStats": False},
@@ -43,6 +50,68 @@ def test_what_is_set_is_safe_and_known_to_streamlit(section, option):
     settings = tomllib.loads(text(".streamlit/config.toml"))
     assert settings[section][option] == SAFE[section][option]
     assert f"{section}.{option}" in config.get_config_options(force_reparse=False)
+
+
+def test_a_page_from_elsewhere_cannot_point_its_own_name_at_the_lab(monkeypatch):
+    allowed = tomllib.loads(text(".streamlit/config.toml"))["server"]["allowedHosts"]
+    monkeypatch.setattr(config, "get_option", {"server.allowedHosts": allowed}.__getitem__)
+    for host in ("localhost:8501", "127.0.0.1:8501", "[::1]:8501"):
+        assert starlette_websocket._is_origin_allowed(f"http://{host}", host)
+    for host in ("evil.test:8501", "localhost.evil.test", "127.0.0.1.evil.test", "localhost@evil.test", ""):
+        assert not starlette_websocket._is_origin_allowed(f"http://{host}", host)
+
+
+@pytest.mark.parametrize(("address", "is_shared"), [("localhost", False), ("127.0.0.1", False), ("0.0.0.0", True)])
+def test_only_a_lab_that_is_shared_is_called_by_any_name(address, is_shared):
+    said = subprocess.run(
+        ["make", "-n", "serve", f"ADDRESS={address}"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    assert ("'--server.allowedHosts=*'" in said) == is_shared
+
+
+@pytest.fixture
+def asked():
+    """A stand-in for a session of Streamlit's, and what it told its browser."""
+    told = []
+    session = SimpleNamespace(
+        id="session",
+        _script_data=SimpleNamespace(main_script_path=str(PROJECT / "app.py")),
+        _enqueue_forward_msg=told.append,
+        _uploaded_file_mgr=MemoryUploadedFileManager("/upload"),
+    )
+    return session, told
+
+
+def test_nobody_is_told_of_the_folders_git(asked, monkeypatch):
+    session, told = asked
+    answers = {"--git-dir": b".", "--show-toplevel": bytes(PROJECT), "get-url": b"https://github.com/a/b"}
+
+    def git(args, *, cwd):
+        known = {"--version": b"git version 2.40.0", "@{upstream}": b"origin/main", "--others": b"marks.csv\0"}
+        return next((answer for word, answer in (known | answers).items() if word in args), b"main")
+
+    monkeypatch.setattr(git_util, "_run_git", git)
+    monkeypatch.setattr(git_util, "GitRepo", git_util.GitRepo)
+    strangers.refuse()
+    AppSession._handle_git_information_request(session)
+    assert told == []
+
+
+def test_nobody_gets_places_for_uploads_without_end(asked, monkeypatch):
+    session, told = asked
+    monkeypatch.setattr(MemoryUploadedFileManager, "get_upload_urls", MemoryUploadedFileManager.get_upload_urls)
+    strangers.refuse()
+    for names, places in ((["a.png"] * 3, 3), ([""] * 10_000, strangers.MOST_FILES)):
+        AppSession._handle_file_urls_request(session, SimpleNamespace(request_id="x", file_names=names))
+        assert len(told.pop().file_urls_response.file_urls) == places
+    assert reading.MOST_PICTURES < strangers.MOST_FILES
+
+
+def test_the_app_refuses_strangers_before_it_draws():
+    lines = text("app.py").splitlines()
+    assert lines.index("strangers.refuse()") < min(
+        n for n, line in enumerate(lines) if "st." in line and "=" not in line
+    )
 
 
 def test_the_container_has_no_rights_and_says_whether_it_is_healthy():
@@ -116,6 +185,23 @@ def test_many_guess_no_faster_than_one(monkeypatch):
     check_password("secret-enough")
 
 
+@pytest.mark.parametrize(
+    ("word", "is_on"),
+    [("", True), ("on", True), (" ON ", True), ("1", True), ("off", False), ("Off", False), ("disabled", False)]
+    + [("none", False), ("of", False), ("n", False)],
+)
+def test_a_word_that_is_not_on_switches_training_off(monkeypatch, word, is_on):
+    monkeypatch.setenv("LAB_TRAINING", word)
+    assert processes.training_allowed() == is_on
+
+
+def test_an_empty_password_opens_nothing(monkeypatch):
+    monkeypatch.setenv("LAB_TRAINING_PASSWORD", "")
+    assert processes.password_needed()
+    with pytest.raises(LabError, match="shorter than 8"):
+        check_password("")
+
+
 def test_a_short_password_opens_nothing(monkeypatch):
     monkeypatch.setenv("LAB_TRAINING_PASSWORD", "short")
     with pytest.raises(LabError, match="shorter than 8"):
@@ -146,3 +232,16 @@ def test_with_a_password_only_those_who_know_it_can_train(lab, monkeypatch):
 def test_components_write_no_html_from_data():
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT / "assets").rglob("*.js"))
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", scripts)
+
+
+def test_clean_samples_are_kept_by_their_size(monkeypatch):
+    made = []
+
+    def sweep(spec):
+        made.append(spec)
+        yield SimpleNamespace(nbytes=cache.CLEAN // 2)
+
+    monkeypatch.setattr(cache, "_the_only", {"lab": SimpleNamespace(sweep=sweep)})
+    for spec in ("a", "b", "a", "c", "b"):
+        cache.clean(spec)
+    assert made == ["a", "b", "c", "b"]  # of the three, two fit

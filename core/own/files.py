@@ -18,11 +18,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from core.errors import LabError
+from core.own.parts import MOST_PARTS, MOST_SCANS, Parts, count
 from core.records import Floats
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MOST_PIXELS = 25_000_000  # of a picture before it is made small
-MOST_SCANS = 100  # of a progressive JPEG, which has about ten; each costs a walk over the whole picture
+MOST_WALKED = 16 * MOST_PIXELS  # pixels that all scans together go over, while everybody else waits
 WORKING_SIDE = 512  # a larger picture is made smaller than this before anything else is done with it
 NAME_LENGTH = 40
 
@@ -31,7 +32,6 @@ MOST_BYTES = 32 * 2**20  # of its views as float32, which a session keeps
 LARGEST_ARCHIVE = 10 * 2**20  # bytes
 MOST_MEMBERS = 16
 ENTRY = b"PK\x01\x02"  # begins every entry of a zip file's directory
-JPEG, SCAN = b"\xff\xd8", b"\xff\xda"  # begin a JPEG and a scan in it
 NUMBERS = ("uint8", "float16", "float32", "float64")
 ORIENTATION = 0x0112  # the tag of EXIF that says how the camera was held
 UPRIGHT = {  # how a picture that was taken otherwise is brought upright, by Pillow's names
@@ -69,12 +69,13 @@ def read_picture(content: bytes, name: str) -> tuple[NDArray[np.uint8], tuple[in
     if not content:
         raise LabError(f"{name} is empty: choose a picture in PNG, JPEG, WebP, GIF or BMP.")
     _check_webp(content, name)
-    if content[:2] == JPEG and content.count(SCAN) > MOST_SCANS:
-        raise LabError(f"{name} has more than {MOST_SCANS} scans, which no camera writes: save it as PNG.")
+    made = count(content)
+    _check_parts(made, MOST_SCANS, name)
     try:
         with _READING, Image.open(io.BytesIO(content), formats=FORMATS) as image:
             size = image.size
             _check_size(size, name)
+            _check_parts(made, MOST_WALKED // math.prod(size), name)
             image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))  # JPEG alone can be read at a fraction of its size
             return _pixels(image), size
     except LabError:
@@ -141,6 +142,13 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise LabError(
             f"{name} has {width:,} × {height:,} pixels: make it smaller than 25 megapixels, as 5,000 × 5,000 is."
         )
+
+
+def _check_parts(made: Parts, most_scans: int, name: str) -> None:
+    if made.scans > most_scans:
+        raise LabError(f"{name} has more than {most_scans} scans, which no camera writes: save it as PNG.")
+    if made.parts > MOST_PARTS:
+        raise LabError(f"{name} has more than {MOST_PARTS:,} parts, which no camera writes: save it as PNG anew.")
 
 
 def _check_webp(content: bytes, name: str) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from core.figures.selection import is_selection
+from pages.ui import errors
 
 ARRIVED, NOTICES, NOTICED_AT, POSITION, LINKED = "_arrived", "_notices", "_noticed_at", "_position", "_linked"
 GAMMA = "_gamma"
@@ -165,7 +166,7 @@ def show_notices(state: str) -> None:
         st.session_state[NOTICES] = []
     notices = st.session_state.get(NOTICES, [])
     if notices:
-        st.warning("  \n".join([*notices, IGNORED]), icon=":material/link_off:")
+        st.warning("  \n".join([*map(errors.plain, notices), IGNORED]), icon=":material/link_off:")
 
 
 def notice(problem: str) -> None:

@@ -32,7 +32,7 @@ from core.table_records import ResultTable
 from core.trace_records import TraceReport, TraceSpec
 from core.training_records import RunRecord
 
-CLEAN_REPORTS = 16
+CLEAN = 2**29  # bytes of clean samples: a thousand large pictures take a third of them
 BUFFERS = 32
 NAMING = 256  # samples by which clusters get their names
 EXCERPTS = 16
@@ -94,10 +94,18 @@ def cards() -> tuple[CheckpointCard, ...]:
     return tuple(card for card in lab().cards() if card.dataset in titles)
 
 
-@st.cache_resource(max_entries=CLEAN_REPORTS, show_spinner="Clustering clean samples …")
 def clean(spec: SweepSpec) -> SweepReport:
     """The sweep's first frame: the clean samples."""
-    sweep = lab().sweep(spec)
+
+    def make() -> SweepReport:
+        with st.spinner("Clustering clean samples …"):
+            return _first(lab().sweep(spec))
+
+    shelf: Shelf[SweepReport] = _only("clean", lambda: Shelf(CLEAN, lambda report: report.nbytes))
+    return shelf.get(spec, make)
+
+
+def _first(sweep: Iterator[SweepReport]) -> SweepReport:
     try:
         return next(sweep)
     finally:

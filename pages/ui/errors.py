@@ -11,6 +11,8 @@ from core.errors import LabError
 
 LONGEST = 600  # characters of a sentence
 _SIGNS = re.compile(r"[\\`*\[\]<>$!~|#&]")  # what Markdown, HTML and formulas begin with
+_LINK = re.compile(r"(?i)www(?=\.)|https?:(?=//)|(?=@)")  # what becomes a link by itself, though signs are escaped
+_NOTHING = "\u2060"  # has no width, and no line breaks at it
 _PATH = re.compile(r"(?<![\w./~…])(?:/[^\s/:,;'\"]+)+(/[^\s/:,;'\"]+/[^\s/:,;'\"]+)")
 
 log = logging.getLogger(__name__)
@@ -21,7 +23,8 @@ def plain(text: str) -> str:
 
     Of a path on this machine only the end is told: visitors learn which file is meant, not where the lab lies.
     """
-    return _SIGNS.sub(r"\\\g<0>", _PATH.sub(r"…\1", " ".join(text.split()))[:LONGEST])
+    short = _PATH.sub(r"…\1", " ".join(text.split()))[:LONGEST]
+    return _LINK.sub(rf"\g<0>{_NOTHING}", _SIGNS.sub(r"\\\g<0>", short))
 
 
 def say(text: str) -> None:

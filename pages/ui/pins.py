@@ -37,7 +37,8 @@ def button(spec: SweepSpec) -> None:
 
 def _toggle(spec: SweepSpec) -> None:
     others = [other for other in pinned() if other != spec]
-    st.session_state[_PINS] = others if spec in pinned() else [*others, spec]
+    added = [] if spec in pinned() else [spec]
+    st.session_state[_PINS] = [*others, *added][: pins.MOST]  # a button that is off can still be pressed, by a program
     st.query_params["pin"] = [pins.as_text(other) for other in st.session_state[_PINS]]
 
 

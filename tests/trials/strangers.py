@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
@@ -79,12 +80,18 @@ def requests(server: Server) -> dict[str, Any]:
 
 
 async def origins(server: Server) -> dict[str, str]:
-    """Connections from pages of other sites."""
+    """Connections from pages of other sites; the last but one has a name of its own for this machine."""
     told = {}
-    for origin in ("http://evil.test", "https://localhost.evil.test", "null", f"http://localhost:{server.port}"):
+    own, rebound = f"http://localhost:{server.port}", f"http://evil.test:{server.port}"
+    for origin in ("http://evil.test", "https://localhost.evil.test", "null", rebound, own):
+        name = "evil.test" if origin == rebound else "localhost"
         try:
             async with connect(
-                f"ws://localhost:{server.port}/_stcore/stream", origin=origin, open_timeout=20
+                f"ws://{name}:{server.port}/_stcore/stream",
+                origin=origin,
+                host="localhost",
+                port=server.port,
+                open_timeout=20,
             ) as socket:
                 message = BackMsg()
                 message.rerun_script.query_string = ""
@@ -150,6 +157,34 @@ async def _raw(server: Server, data: bytes) -> str:
         return "ignored"
 
 
+async def asking(server: Server) -> dict[str, str]:
+    """What Streamlit would do for anybody: tell of the folder's git, give out places for uploads without end."""
+    visitor = Visitor(server.port)
+    await visitor.enter()
+    await visitor.leave()
+    git, places = BackMsg(), BackMsg()
+    git.load_git_info = True
+    places.file_urls_request.file_names.extend([""] * 100_000)
+    return {"git": await _told(server, git, "git_info"), "places": await _told(server, places, "file_urls")}
+
+
+async def _told(server: Server, message: BackMsg, kind: str) -> str:
+    """The size of the answer of that kind, or that there is none within some seconds."""
+    own = f"http://localhost:{server.port}"
+    async with connect(f"ws{own[4:]}/_stcore/stream", origin=own, max_size=None) as socket:
+        await socket.send(message.SerializeToString())
+        try:
+            async with asyncio.timeout(5):
+                while True:
+                    content = await socket.recv(decode=False)
+                    answer = ForwardMsg()
+                    answer.ParseFromString(content)
+                    if str(answer.WhichOneof("type")).startswith(kind):
+                        return f"{'SECRET, ' if kind == 'git_info' else ''}{len(content):,} bytes"
+        except TimeoutError:
+            return "nothing"
+
+
 async def clearing(server: Server) -> str:
     """One visitor runs an attack; another asks for all caches to be cleared. Is the attack still there?"""
     worker = Visitor(server.port)
@@ -173,6 +208,7 @@ def main() -> None:
         try:
             found: dict[str, Any] = {"requests": requests(server), "origins": asyncio.run(origins(server))}
             found["messages"] = asyncio.run(messages(server))
+            found["asking"] = asyncio.run(asking(server))
             found["clearing"] = asyncio.run(clearing(server))
             found["alive"] = server.alive and get(server, "/_stcore/health")[0] == 200
             written = [str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()]
