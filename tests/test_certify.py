@@ -22,7 +22,7 @@ from core.certify.results import (
     save_plane,
     save_robust,
 )
-from core.certify.tables import claims, honest, lines, median_radius, plane_specs
+from core.certify.tables import RobustLine, claims, honest, lines, median_radius, plane_specs
 from core.data import DATASETS
 from core.errors import LabError
 from core.figures import certify as figures
@@ -246,3 +246,11 @@ def test_a_training_in_the_plane_shows_its_epochs_and_ends_with_a_proof(monkeypa
     assert not reports[-2].finished
     right = (frames[-1].distances > 0).mean()
     assert right == pytest.approx(frames[-1].accuracy, abs=0.01)
+
+
+@pytest.mark.parametrize(("end", "said"), [(0.01, "are 100 times flatter"), (2.0, "are no flatter")])
+def test_slopes_that_do_not_fade_are_not_said_to(end, said):
+    result = row("clustr", paper=0.3, log=0.0)
+    faded = replace(result, slopes={"scores": (2.0, end), "log_scores": (0.1, 1.0)})
+    line = RobustLine(dataset="digits", model="clustr", spec=result.spec, result=faded, remedy="")
+    assert f"the scores {said}." in figures.fading_sentence(line)

@@ -6,6 +6,7 @@ import torch
 from core.attacks.objectives import OBJECTIVES
 from core.errors import LabError
 from core.losses.magnet import log_scores, magnet, magnet_probs, nearest_scores
+from core.losses.robust import soft_cross_entropy
 from core.models.magnet import ClusterBatches, Magnet
 from core.recipes import RECIPES
 from core.types import Encoding
@@ -150,6 +151,20 @@ def test_the_loss_of_a_batch_uses_the_means_of_its_own_samples(placed, few):
     torch.testing.assert_close(terms["magnet"], torch.tensor(expected), rtol=1e-4, atol=1e-4)
     assert logits(encoding).shape == (20, model.n_clusters)
     assert (drawn.losses[clusters] > 0).all()
+
+
+def test_a_defense_of_a_magnet_gains_nothing_by_scaling_its_features(placed, few):
+    model, _ = placed
+    drawn = ClusterBatches(model, few.labels)
+    rows = next(iter(drawn(few.views, 0, seeded())))
+    encoding = model.encode(tuple(view[rows] for view in few.views))
+    there = encoding.fused.detach()
+    pair = [(there + share * torch.randn(there.shape, generator=seeded(3))).requires_grad_() for share in (0.0, 0.1)]
+    _, logits = drawn.clean_loss(replace(encoding, fused=pair[0]), drawn.clusters[rows])
+    apart = soft_cross_entropy(*(logits(replace(encoding, fused=fused)) for fused in pair)).mean()
+    slopes = torch.autograd.grad(apart, pair)
+    longer = torch.stack([slope * fused for slope, fused in zip(slopes, pair, strict=True)])
+    assert longer.sum().abs() < 1e-4 * longer.abs().sum()
 
 
 def test_a_class_smaller_than_its_clusters_is_refused(few):

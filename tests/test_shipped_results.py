@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from core.certify import tables
 from core.certify.results import PLANE, ROBUST, RobustSpec, load_plane
-from core.certify.tables import plane_specs
 from core.figures import table_words, words
 from core.lab import Lab
 from core.latent.results import KIND as LATENT
+from core.published.clustr import ROWS
 from core.records import AttackSpec, SweepSpec, TrainSpec
 from core.store import ResultStore
 from core.studies import plans
@@ -75,7 +76,7 @@ def test_a_shipped_row_of_clustr_is_of_weights_that_ship(lab, path):
 
 def test_every_shipped_training_in_the_plane_is_one_of_figure_3():
     assert len(list((RESULTS / PLANE).glob("*.npz"))) == sum(
-        load_plane(ResultStore(computed=RESULTS), spec) is not None for spec in plane_specs()
+        load_plane(ResultStore(computed=RESULTS), spec) is not None for spec in tables.plane_specs()
     )
 
 
@@ -98,3 +99,18 @@ def test_the_readme_tells_what_the_whole_ensemble_left_of_a_defended_model(lab, 
         scores = lab.scores(plans.ensemble(lab.library.card(dataset, model)), shipped_only=True)
         row.append(" → ".join(table_words.short(one.frozen.accuracy) for one in scores.attack))
     assert f"| {' | '.join(row)} |" in (PROJECT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("dataset", tables.DATASETS)
+def test_the_readme_has_every_row_of_clustr_as_it_is_stored(lab, dataset):
+    readme = (PROJECT / "README.md").read_text()
+    shown = ("paper_20", "paper_100", "log_100", "margin_20", "magnet_100", "ensemble")
+    for line in lab.certify.lines(dataset):
+        assert line.result is not None
+        shares = (line.result.clean, *(line.result.accuracy[attack] for attack in shown), line.honest)
+        row = (
+            dataset,
+            ROWS[line.model][0].removesuffix(" + pre-training"),
+            *(f"{100 * share:.1f}" for share in shares),
+        )
+        assert f"| {' | '.join(row)} |" in readme

@@ -78,7 +78,8 @@ def qtrades(
 ) -> SupervisedLoss:
     """QTRADES (ClusTR, section 3.3): the clean loss, plus λ times H(p(x), p(x_adv)); one step from a random start.
 
-    The paper's code lets the model stay in training mode while it is attacked; here it is attacked as it is used.
+    The paper's code lets the model stay in training mode while it is attacked; here it is attacked as it is used. Both
+    sides of H are learnt. How a Magnet reads p off a batch is its own affair: ``ClusterBatches.clean_loss``.
     """
 
     def terms(views: Views, targets: Tensor, generator: torch.Generator) -> LossTerms:

@@ -37,7 +37,7 @@ BADGES = {"held": ":green-badge[held]", "not held": ":orange-badge[not held]"}
 UNTESTED = ":gray-badge[not testable here]"
 STYLES = {"magnet": "attack", "clustr": "defended"}  # in the words of theme.line_styles
 BAND = "rgba(132, 139, 150, 0.18)"
-CENTRES, POINT = ((0.0, "own"), (-0.6, "second nearest"), (1.7, "third")), 0.5
+CENTRES, POINT = ((0.0, "own"), (-0.6, "second"), (1.7, "third")), 0.5
 
 
 def method(model: str) -> str:
@@ -107,7 +107,7 @@ def counter_example() -> go.Figure:
         )
     styles = theme.line_styles()
     for border, height, style, words in (
-        (-0.3, 0.62, styles["attack"], "the paper's rule certifies 0.80"),
+        (-0.3, 0.62, styles["attack"], "the paper's rule<br>certifies 0.80"),
         (0.85, 0.34, styles["defended"], "the sound rule certifies 0.35"),
     ):
         figure.add_vline(x=border, line={"color": style["color"], "dash": "dot", "width": 2})
@@ -123,14 +123,15 @@ def counter_example() -> go.Figure:
             )
         )
         figure.add_annotation(
-            x=(POINT + border) / 2 if border < POINT else border,
+            x=border,
             y=height,
             text=words,
             showarrow=False,
+            align="left",
             font={"color": style["color"]},
-            xanchor="center" if border < POINT else "left",
-            xshift=0 if border < POINT else 8,
-            yshift=14 if border < POINT else 0,
+            xanchor="left",
+            xshift=8,
+            yshift=22 if border < POINT else 0,
         )
     marker = {"size": 13, "color": theme.ROLES_LIGHT["neutral"]}
     figure.add_trace(go.Scatter(x=[POINT], y=[0], mode="markers", marker=marker, showlegend=False, hoverinfo="skip"))
@@ -177,10 +178,12 @@ def fading_sentence(line: RobustLine) -> str:
     if result is None or "scores" not in result.slopes:
         return f"{method(line.model)} has no scores that fade: its logits are attacked as they are."
     scores, logs = result.slopes["scores"], result.slopes["log_scores"]
+    flatter = logs[-1] / max(scores[-1], 1e-30)
+    compared = f"the scores are {flatter:,.0f} times flatter" if flatter > 1 else "the scores are no flatter"
     return (
         f"{method(line.model)}: from the clean picture to where a margin attack ends, the median slope of the scores "
         f"changes from {scores[0]:.3g} to {scores[-1]:.3g}, that of log-scores from {logs[0]:.3g} to {logs[-1]:.3g}: "
-        f"where it counts, near the wrong class, the scores are {logs[-1] / max(scores[-1], 1e-30):,.0f} times flatter."
+        f"where it counts, near the wrong class, {compared}."
     )
 
 

@@ -132,20 +132,24 @@ class ClusterBatches:
         return self._draw(generator)
 
     def clean_loss(self, encoding: Encoding, targets: Tensor) -> tuple[LossTerms, Logits]:
-        """The Magnet loss of a batch whose clusters (M · D,) have their centres where its own samples put them."""
+        """The Magnet loss of a batch whose clusters (M · D,) have their centres where its own samples put them.
+
+        Log-scores are read with the same centres and s², and gradients flow through both as in the loss: scaling the
+        features then changes no p(x), so that a defense can only move samples against their centres. The paper's code
+        holds the last k-means' centres still there; so held, QTRADES stretched features instead (README).
+        """
         size, per_class = self.model.samples_per_cluster, self.model.clusters_per_class
         clusters = targets[::size]  # (M,)
         centres = encoding.fused.reshape(len(clusters), size, -1).mean(dim=1)
         classes, labels = clusters // per_class, targets // per_class
         losses = magnet_losses(encoding.fused, labels, centres, classes, alpha=self.model.alpha)
         self.losses.index_copy_(0, clusters, losses.detach().reshape(-1, size).mean(dim=1))
-        with torch.no_grad():
-            distances = squared_distances(encoding.fused, centres)
-            own = distances.masked_fill(classes != labels[:, None], torch.inf).amin(dim=1)
-        context = centres.detach(), classes, own_variance(own)
+        distances = squared_distances(encoding.fused, centres)
+        own = distances.masked_fill(classes != labels[:, None], torch.inf).amin(dim=1)
+        variance = own_variance(own)
 
         def logits(other: Encoding) -> Tensor:
-            return log_scores(other.fused, *context, n_classes=self.model.n_clusters)
+            return log_scores(other.fused, centres, classes, variance, n_classes=self.model.n_clusters)
 
         return {"magnet": losses.mean()}, logits
 

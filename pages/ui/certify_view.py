@@ -204,6 +204,6 @@ def _mechanism(lines: tuple[RobustLine, ...]) -> None:
         alt=f"Length of the slope of scores and of log-scores along the way to a wrong class. {said}",
     )
     st.caption(
-        f"{said} A score is exp(−d/2s²): away from its centre a score is nearly 0 whichever way one goes on, so "
-        "that an attack on scores loses the way before it arrives. The logarithm −d/2s² is steep to the end."
+        f"{said} A score is exp(−d/2s²): where d is many s², it is nearly 0 whichever way one goes on, so that an "
+        "attack on scores loses the way before it arrives. The logarithm −d/2s² is steep to the end."
     )
