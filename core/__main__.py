@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     proof.add_argument("targets", metavar="DATASET/MODEL", nargs="*", help="only these (those that ship)")
     moved = add("latent", commands.latent, "ALRDC's attack, defense and re-attack beside the paper's, for shipping")
     moved.add_argument("datasets", metavar="DATASET", nargs="*", help="digits, mnist, reuters … (digits)")
+    moved.add_argument("--markdown", action="store_true", help="the measured rows alone, as a Markdown table")
     made = add("features", commands.features, "make the vectors of ALRDC's tables: downloads what they are made of")
     made.add_argument("dataset", metavar="DATASET", help="stl10_features (3 GB) or reuters (1 GB)")
     judged = add("certify", commands.certify, "ClusTR's attacks and certificates beside the paper's, for shipping")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from core.__main__ import parser
 from core.attacks.latent import LatentObjective, PerturbationNetworks, flat, random_perturbation
 from core.defenses import DEFENSES
 from core.errors import LabError
@@ -26,7 +27,7 @@ from core.trainers import latent_attacker_training, model_training
 from core.training import fit
 from core.training_intents import command, model_recipe
 from core.types import MultiViewDataset
-from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model
+from tests.conftest import N_CLASSES, PROJECT, SIDE, make_blobs, make_model
 
 CPU = torch.device("cpu")
 GAMMAS = (20.0, 40.0)
@@ -406,6 +407,23 @@ def test_networks_that_are_gone_are_named_with_the_command_that_makes_them(lab, 
         list(lab.sweep(spec))
     with pytest.raises(LabError, match=r"core train digits/conv_ae\.latent"):
         lab.latents.result(spec)
+
+
+# What is written down of it
+
+
+def test_every_shipped_row_is_one_that_is_looked_up():
+    shipped = list((PROJECT / "assets" / "results" / results.KIND).glob("*.json"))
+    rows = Lab(device="cpu").latents
+    found = [line for dataset in rows.datasets() for line in rows.lines(dataset) if line.result is not None]
+    assert shipped
+    assert len(found) == len(shipped)
+
+
+def test_the_readme_holds_the_rows_as_the_command_prints_them(capsys):
+    options = parser().parse_args(["latent", "--markdown"])
+    options.run(options)
+    assert capsys.readouterr().out.strip() in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 # Training it all

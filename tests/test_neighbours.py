@@ -280,6 +280,8 @@ def test_the_papers_numbers_stand_beside_the_rows_they_are_of():
     assert rows["NCP-ACL"]["paper RA"] == "54.06"
     assert rows["DeACL, matched"]["paper RA"] == "–"
     assert {row["row"]: row["paper AA"] for row in figures.table_rows(made(), "ranks")}["n = 3"] == "49.93"
+    proposed = {part: figures.table_rows(made(), part)[0]["row"] for part in ("strategies", "ranks", "clusters")}
+    assert proposed == {"strategies": "(iii) both", "ranks": "n = 2", "clusters": "K by the silhouette"}
     assert figures.csv_text(made()).count("\n") == 2 + len(VARIANTS) * len(SEEDS)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from core.commands.printing import Row, make_lab, print_json, print_table
-from core.latent.tables import NAMES, Line, claims
+from core.latent.tables import NAMES, USUAL, Line, claims
 from core.published.alrdc import DATASETS as PAPERS
 from core.published.alrdc import LATENTS, PRINTED
 
@@ -15,12 +15,17 @@ HEADER = (
     *("step", "method", "latent", "ACC", "ACC*", "NMI", "NMI*", "D %", "D each"),
     *("moved", "random", "pictures", "error"),
 )
+MARKDOWN = ("data set", "step", "method", "ACC", "ACC*", "NMI", "NMI*", "D %", "moved", "random", "picture")
 TITLES = {"attack": "attack", "defense": "defense", "reattack": "re-attack"}
 
 
 def latent(options: Namespace) -> None:
     """Measure what is not there yet, keep it beside the results that come with the lab, and print all of it."""
     lab = make_lab(options)
+    if options.markdown:
+        every = [line for dataset in options.datasets or lab.latents.datasets() for line in lab.latents.lines(dataset)]
+        print_table(MARKDOWN, [_markdown_row(line) for line in every if line.result is not None], markdown=True)
+        return
     for dataset in options.datasets or ("digits",):
         lines = lab.latents.lines(dataset)
         for line in tqdm(lines, unit="row", file=sys.stderr, disable=options.quiet, leave=False):
@@ -41,9 +46,23 @@ def latent(options: Namespace) -> None:
         print_table(("claim", "", "numbers", "command"), [(c.text, c.verdict, c.numbers, c.command) for c in judged])
 
 
+def _name(line: Line) -> str:
+    return NAMES[line.base] + ("" if line.step == "attack" else "+")
+
+
+def _markdown_row(line: Line) -> Row:
+    """A measured row; what decoded pictures change by in percent of the autoencoder's own error."""
+    r = line.result
+    assert r is not None
+    size = "" if line.latent == USUAL else f", latent {line.latent}"
+    scores = (r.clean.accuracy, r.attacked.accuracy, r.clean.nmi, r.attacked.nmi)
+    shares = (f"{r.flips:.1%}", f"{r.control_flips:.1%}", f"{r.moved / r.error:.0%}")
+    start = (line.dataset, TITLES[line.step], _name(line) + size)
+    return (*start, *(f"{x:.3f}" for x in scores), f"{r.relative_shift:.1f}", *shares)
+
+
 def _row(line: Line) -> Row:
-    name = NAMES[line.base] + ("" if line.step == "attack" else "+")
-    start = (TITLES[line.step], name, line.latent)
+    start = (TITLES[line.step], _name(line), line.latent)
     r = line.result
     if r is None:
         return (*start, *["–"] * 10)

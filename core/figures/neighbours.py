@@ -24,6 +24,7 @@ PRINTED_PROOF = (
     "times as far."
 )
 PRINTED = {"ncp_acl": "ncp_acl", "deacl": "deacl", "dynacl": "dynacl", "dynacl_plus": "dynacl_plus", "advcl": "advcl"}
+PROPOSED = {"ranks": "n = 2", "strategies": "(iii) both", "clusters": "K by the silhouette"}  # NCP-ACL, by table
 PUSHED, NOISE = "five steps toward the neighbour", "random ±ε"
 
 
@@ -268,7 +269,7 @@ def table_rows(lines: Sequence[Line], part: str) -> list[dict[str, str]]:
 def _row(line: Line, part: str) -> dict[str, str]:
     paper = _paper(line.variant, part)
     return {
-        "row": line.title if part != "ranks" or line.variant != "ncp_acl" else "n = 2",
+        "row": PROPOSED.get(part, line.title) if line.variant == "ncp_acl" else line.title,
         **{HEADS[score]: spread(line.values(score)) for score in SCORES},
         "K": ", ".join(map(str, line.clusters)) or "–",
         **{

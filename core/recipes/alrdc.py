@@ -36,8 +36,8 @@ LAB_GRAPH_WEIGHT = 1000.0  # at 1 the term is 0.0005 of a loss of 35, as 1/B² h
 # On vectors everything is as on MNIST: nobody has measured what suits them.
 PRETRAINING_EPOCHS = {"digits": 40, "mnist": 17, "fashion_mnist": 17} | dict.fromkeys(VECTORS, 17)  # 5 for the head
 EPOCHS = {"digits": 20, "mnist": 10, "fashion_mnist": 10} | dict.fromkeys(VECTORS, 10)
-# 280 steps; of 4,000 MNIST samples 372
-ATTACK_EPOCHS = {"digits": 20, "mnist": 12, "fashion_mnist": 12} | dict.fromkeys(VECTORS, 12)
+# 280 steps; of 4,000 MNIST samples 744, twice as many as move 21.5 % of the held-out ones instead of 22.5 %
+ATTACK_EPOCHS = {"digits": 20, "mnist": 24, "fashion_mnist": 24} | dict.fromkeys(VECTORS, 24)
 DEFENSE_EPOCHS = {"digits": 60, "mnist": 32, "fashion_mnist": 32} | dict.fromkeys(VECTORS, 32)
 BATCH = {"digits": 64, "mnist": 128, "fashion_mnist": 128} | dict.fromkeys(VECTORS, 128)
 RUNS = {"conv_ae": 2}  # seeds; the others take one, as nothing is claimed of their spread
