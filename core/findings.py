@@ -190,12 +190,15 @@ def _strongest(evidence: Evidence) -> Sentences:
         run = evidence.sweep(plans.ensemble(card)) if card.name in (*plans.DEFENSES, plans.OWN) else None
         if run is not None:
             clean, attacked = run.attack[0].frozen.accuracy, run.attack[-1].frozen.accuracy
-            where = f"{_title(evidence, card.dataset)} {attacked:.2f} of {clean:.2f} (ε = {run.spec.attack.epsilon:g})"
+            size = "" if run.spec.attack.samples == plans.SAMPLES else f", {run.spec.attack.samples} samples"
+            budget = f"ε = {run.spec.attack.epsilon:g}{size}"
+            where = f"{_title(evidence, card.dataset)} {attacked:.2f} of {clean:.2f} ({budget})"
             left.setdefault(words.model_name(card.name), []).append(where)
     parts = [f"{model} on {', '.join(where)}" for model, where in left.items()]
     if parts:
         yield (
-            "**The strongest attack**: the whole ensemble on all views, with the clean matching, leaves of the ACC of "
+            f"**The strongest attack**: the whole ensemble on all views, with the clean matching and {plans.SAMPLES} "
+            "samples unless another number is given, leaves of the ACC of "
             f"{'; of '.join(parts)}."
         )
 
