@@ -94,7 +94,7 @@ def test_no_shipped_array_is_damaged():
             assert all(arrays[name].size for name in arrays), path
 
 
-@pytest.mark.parametrize("model", (*plans.DEFENSES, plans.OWN))
+@pytest.mark.parametrize("model", [*plans.DEFENSES, plans.OWN])
 def test_the_readme_tells_what_the_whole_ensemble_left_of_a_defended_model(lab, model):
     row = [words.model_name(model)]
     for dataset in (*EMBEDDED, *REAL):
