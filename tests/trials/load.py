@@ -22,7 +22,10 @@ from tests.trials.server import Server
 from tests.trials.visitor import Failed, Visitor
 
 THINKING = (2.0, 6.0)  # seconds between two actions of a user
-PAGES = ("attack", "defense", "steps", "gallery", "tables", "latent", "guide", "train", "your_data")
+PAGES = (
+    *("attack", "defense", "steps", "gallery", "tables", "latent", "certify", "neighbours", "guide", "train"),
+    "your_data",
+)
 DATA = ("NoisyDigits", "PatchedDigits", "Synthetic people")
 MODELS = ("CL-MVC", "AR-DMVC", "AR-DMVC-AM", "CoMVC", "SiMVC", "SEM")
 ATTACKS = ("FGSM", "Noise", "GAN")
