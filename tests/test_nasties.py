@@ -209,6 +209,7 @@ NO_PICTURES = {
     "95 scans of 25 megapixels": scans_over(5000),
     "a million empty segments": filled("JPEG", 2, b"\xff\xe5\x00\x02"),
     "a million comments": filled("JPEG", 2, b"\xff\xfe\x00\x02"),
+    "10,000 pieces of tags": filled("JPEG", 2, b"\xff\xe1\x01\xfcExif\x00\x00" + bytes(500)),
     "five million fill bytes": filled("JPEG", 2, b"\xff"),
     "five million fill bytes and no end": b"\xff\xd8" + b"\xff" * (5 * MEGABYTE - 2),
     "a million restarts": filled("JPEG", 2, b"\xff\xd0"),

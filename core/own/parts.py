@@ -6,7 +6,7 @@ A JPEG is made of segments and scans, a PNG of chunks, a GIF of blocks; the othe
 import re
 from typing import NamedTuple
 
-MOST_PARTS = 10_000  # a camera writes some dozens, an encoder of PNG one every 8 kB
+MOST_PARTS = 2_000  # a camera writes some dozens, an encoder of PNG one every 8 kB; some are joined, each time all anew
 MOST_SCANS = 100  # of a progressive JPEG, which has about ten; each costs a walk over the whole picture
 
 JPEG, PNG, GIF = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF8"  # what they begin with
