@@ -248,6 +248,11 @@ def test_a_photograph_with_a_film_behind_it_and_a_hundred_scans_is_read(side):
     assert read_picture(content + b"\xff\xda\x00\x02" * 200, "a.jpg")[1] == (side, side)
 
 
+def test_a_large_picture_may_have_fewer_scans():
+    with pytest.raises(LabError, match="more than 16 scans"):
+        read_picture(scans_over(5000), "a.jpg")
+
+
 FILM = {
     "JPEG": b"\xff\xe5\x00\x02" * 20_000,
     "PNG": CHUNK * 20_000,
