@@ -34,7 +34,7 @@ from core.locks import hold
 from core.own import files as own_files
 from core.own import reading
 from core.own.files import most_samples, plain_name, read_picture, read_views
-from core.own.parts import count
+from core.own.parts import MOST_PARTS, count
 from core.own.reading import Handling
 from core.records import EpochLog, TrainSpec
 from core.store import ResultStore
@@ -171,6 +171,21 @@ def scans_over(side: int) -> bytes:
 
 CHUNK = bytes(4) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
 
+
+def profiles() -> bytes:
+    """A PNG of thousands of profiles that unpack to a megabyte each."""
+    profile = b"iCCPa\0\0" + zlib.compress(bytes(MEGABYTE), 9)
+    return filled("PNG", 33, struct.pack(">I", len(profile) - 4) + profile + struct.pack(">I", zlib.crc32(profile)))
+
+
+def run_lengths(width: int, height: int, body: bytes) -> bytes:
+    """A BMP packed by run lengths."""
+    heads = struct.pack("<IHHI", 1078 + len(body), 0, 0, 1078) + struct.pack(
+        "<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(body), 0, 0, 256, 256
+    )
+    return b"BM" + heads + bytes(1024) + body
+
+
 NO_PICTURES = {
     "empty": b"",
     "one byte": b"\x89",
@@ -194,11 +209,16 @@ NO_PICTURES = {
     "95 scans of 25 megapixels": scans_over(5000),
     "a million empty segments": filled("JPEG", 2, b"\xff\xe5\x00\x02"),
     "a million comments": filled("JPEG", 2, b"\xff\xfe\x00\x02"),
+    "10,000 pieces of tags": filled("JPEG", 2, b"\xff\xe1\x01\xfcExif\x00\x00" + bytes(500)),
     "five million fill bytes": filled("JPEG", 2, b"\xff"),
+    "five million fill bytes and no end": b"\xff\xd8" + b"\xff" * (5 * MEGABYTE - 2),
     "a million restarts": filled("JPEG", 2, b"\xff\xd0"),
     "a million segments behind an end": filled("JPEG", 2, b"\xff\xd9" + b"\xff\xe5\x00\x02" * 1000),
     "fill bytes behind a mark without length": filled("JPEG", 2, b"\xff\xf0" + b"\xff" * 60_000),
     "400,000 empty chunks": filled("PNG", 33, CHUNK),
+    "5,000 profiles of a megabyte": profiles(),
+    "run lengths that fill 5,000 lines": run_lengths(5000, 5000, b"\x01\x00\x00\x00" * 5000),
+    "a million ends of lines": run_lengths(5000, 5000, b"\x00\x00" * 2**20),
     "a million empty blocks": filled("GIF", 13, b"\x21\xfe\x00"),
     "two million bytes in blocks of one": filled("GIF", 13, b"\x21\xfe" + b"\x01a" * 30_000 + b"\x00"),
     "five million bytes between blocks": filled("GIF", 13, b"\x00"),
@@ -225,7 +245,47 @@ def test_what_is_no_picture_is_refused_fast_and_in_little_memory(content):
 def test_a_photograph_with_a_film_behind_it_and_a_hundred_scans_is_read(side):
     content = scans_over(side)
     assert count(content).scans > 90
-    assert read_picture(content + b"\xff\xda" * 200, "a.jpg")[1] == (side, side)
+    assert read_picture(content + b"\xff\xda\x00\x02" * 200, "a.jpg")[1] == (side, side)
+
+
+def test_a_large_picture_may_have_fewer_scans():
+    with pytest.raises(LabError, match="more than 16 scans"):
+        read_picture(scans_over(5000), "a.jpg")
+
+
+FILM = {
+    "JPEG": b"\xff\xe5\x00\x02" * 20_000,
+    "PNG": CHUNK * 20_000,
+    "GIF": encoded("GIF", "P")[-300:] + b"\x21\xfe\x00" * 20_000,
+}
+
+
+@pytest.mark.parametrize("kind", FILM)
+def test_of_a_picture_only_what_a_decoder_sees_is_counted(kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, quality=100)
+    content = buffer.getvalue()
+    assert len(content) > 3 * MOST_PARTS
+    assert count(content).parts < 100
+    assert count(content + FILM[kind]) == count(content)
+    assert read_picture(content + FILM[kind], "a")[1] == (200, 200)
+
+
+WITHOUT_PALETTE = b"GIF89a\x09\x00\x09\x00\x07\x00\x00"  # but with a size for one
+HIDDEN = {  # behind what looks like the end, or like the length of something
+    "a mark without length": b"\xff\xd8\xff\xf0" + b"\xff\xe5\x00\x02" * 15_000,
+    "an end before all scans": b"\xff\xd8\xff\xd9" + b"\xff\xe5\x00\x02" * 15_000,
+    "where a palette would be": WITHOUT_PALETTE
+    + (b"\x21\xfe\xff" + b"," * 255 + b"\x00") * 3
+    + b"\x21\xfe\x00" * 20_000,
+    "a comma behind a byte too many": WITHOUT_PALETTE + b"\x00\x21," + b"\x01a" * 20_000 + b"\x00",
+}
+
+
+@pytest.mark.parametrize("content", HIDDEN.values(), ids=HIDDEN)
+def test_no_parts_are_hidden_from_the_count(content):
+    assert count(content).parts > MOST_PARTS
 
 
 def png_with_tags(orientation: int, damaged: int) -> bytes:

@@ -269,6 +269,19 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked():
     assert peak < 4 * MEGABYTE
 
 
+def test_a_header_is_not_unpacked_however_long_it_says_it_is():
+    member = b"\x93NUMPY\x02\x00" + struct.pack("<I", 200 * MEGABYTE) + b" " * (200 * MEGABYTE)
+    swollen = archive(view0=member, view1=member)
+    assert len(swollen) < MEGABYTE
+    tracemalloc.start()
+    try:
+        refusal(read_views, swollen, SHAPES)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * MEGABYTE
+
+
 @pytest.mark.parametrize("shape", [(10**9, 1, 28, 28), (3, 1, 28, 10**12), (-1, 1, 28, 28), (3,) * 60])
 def test_a_header_that_claims_much_is_refused(shape):
     head = io.BytesIO()

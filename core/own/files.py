@@ -31,6 +31,7 @@ MOST_SAMPLES = 512  # of an archive
 MOST_BYTES = 32 * 2**20  # of its views as float32, which a session keeps
 LARGEST_ARCHIVE = 10 * 2**20  # bytes
 MOST_MEMBERS = 16
+MOST_HEADER = 2**14  # bytes of an array that are unpacked to see what it is; NumPy reads a header of 10,000
 ENTRY = b"PK\x01\x02"  # begins every entry of a zip file's directory
 NUMBERS = ("uint8", "float16", "float32", "float64")
 ORIENTATION = 0x0112  # the tag of EXIF that says how the camera was held
@@ -76,6 +77,7 @@ def read_picture(content: bytes, name: str) -> tuple[NDArray[np.uint8], tuple[in
             size = image.size
             _check_size(size, name)
             _check_parts(made, MOST_WALKED // math.prod(size), name)
+            _check_packing(image, name)
             image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))  # JPEG alone can be read at a fraction of its size
             return _pixels(image), size
     except LabError:
@@ -151,6 +153,11 @@ def _check_parts(made: Parts, most_scans: int, name: str) -> None:
         raise LabError(f"{name} has more than {MOST_PARTS:,} parts, which no camera writes: save it as PNG anew.")
 
 
+def _check_packing(image: Any, name: str) -> None:
+    if any(tile[0] == "bmp_rle" for tile in image.tile):  # Pillow reads these pixel by pixel, in Python
+        raise LabError(f"{name} is a BMP packed by run lengths, which takes long to read: save it as PNG.")
+
+
 def _check_webp(content: bytes, name: str) -> None:
     """WebP's decoder makes room for the whole picture before its size can be asked; the header tells it as well."""
     if content[:4] != b"RIFF" or content[8:12] != b"WEBP" or len(content) < 30:
@@ -210,10 +217,11 @@ def _header(
 ) -> Header:
     """What a member says it holds, which must be what the view takes and what the archive says it unpacks to."""
     with archive.open(info) as file:
-        version = npy.read_magic(file)
-        reader = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
-        shape, fortran, dtype = reader(file)
-        size = info.file_size - file.tell()
+        head = io.BytesIO(file.read(MOST_HEADER))  # NumPy makes room for as much as a header says it is long
+    version = npy.read_magic(head)
+    reader = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
+    shape, fortran, dtype = reader(head)
+    size = info.file_size - head.tell()
     if dtype.hasobject:
         raise LabError(f"view{view} holds Python objects, which are never loaded: save it as uint8 or float32.")
     if dtype.newbyteorder("=").name not in NUMBERS:

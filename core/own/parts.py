@@ -6,13 +6,14 @@ A JPEG is made of segments and scans, a PNG of chunks, a GIF of blocks; the othe
 import re
 from typing import NamedTuple
 
-MOST_PARTS = 10_000  # a camera writes some dozens, an encoder of PNG one every 8 kB
+MOST_PARTS = 2_000  # a camera writes some dozens, an encoder of PNG one every 8 kB; some are joined, each time all anew
 MOST_SCANS = 100  # of a progressive JPEG, which has about ten; each costs a walk over the whole picture
 
 JPEG, PNG, GIF = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF8"  # what they begin with
 SEGMENT = re.compile(rb"\xff([\xc0-\xc7\xc9-\xcf\xd9-\xef\xfe])")  # begins a part that has a length, or ends it all
 SCAN, END = b"\xda", b"\xd9"
-LAST = b"IEND"  # chunk of a PNG
+LAST, PROFILE = b"IEND", b"iCCP"  # chunks of a PNG
+PROFILE_PARTS = 1_000  # that a profile counts for, as it may unpack to a megabyte; a picture has one
 EXTENSION, PICTURE = 0x21, b",;"  # begin an extension of a GIF; a picture in it, or its end
 
 
@@ -34,21 +35,25 @@ def count(content: bytes) -> Parts:
 
 def _of_jpeg(content: bytes) -> Parts:
     parts, scans, at = 0, 0, len(JPEG)
-    while parts <= MOST_PARTS and scans <= MOST_SCANS and (found := SEGMENT.search(content, at)) is not None:
-        parts += 1 + (found.start() - at if not scans else 0)  # behind the first scan stand pixels
-        scans += found[1] == SCAN
-        if found[1] == END and scans:
+    while parts <= MOST_PARTS and scans <= MOST_SCANS:
+        found = SEGMENT.search(content, at)
+        if not scans:  # behind the first scan stand pixels
+            parts += (len(content) if found is None else found.start()) - at
+        if found is None or (scans and found[1] == END):
             break
-        length = 0 if found[1] == END else max(2, int.from_bytes(content[found.end() : found.end() + 2], "big"))
-        at = found.end() + length
+        parts += 1
+        scans += found[1] == SCAN
+        length = 0 if found[1] == END else int.from_bytes(content[found.end() : found.end() + 2], "big")
+        at = min(found.end() + length, len(content))
     return Parts(parts, scans)
 
 
 def _chunks(content: bytes) -> int:
     parts, at = 0, len(PNG)
     while at < len(content) and parts <= MOST_PARTS:
-        parts += 1
-        if content[at + 4 : at + 8] == LAST:
+        kind = content[at + 4 : at + 8]
+        parts += PROFILE_PARTS if kind == PROFILE else 1
+        if kind == LAST:
             break
         at += 12 + int.from_bytes(content[at : at + 4], "big")
     return parts
