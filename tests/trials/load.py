@@ -1,7 +1,8 @@
 """A class on one server: ``python -m tests.trials.load --users 30 --seconds 300`` prints what it was like as JSON.
 
 Scripted users open pages, change data set, model, attack, ε and seed, run attacks, give them up, leave and come back.
-A control's latency is from sending it to the end of the script's run, measured on the same machine as the server. With
+A control's latency is from sending it to the end of the script's run, measured on the same machine as the server; apart
+from all together, of those that lead to what was seen before, and of the first on new samples, which are computed. With
 ``--runs 1000`` few users press Run without a pause, so that memory can be seen after a thousand attacks.
 """
 
@@ -29,6 +30,7 @@ PAGES = (
 DATA = ("NoisyDigits", "PatchedDigits", "Synthetic people")
 MODELS = ("CL-MVC", "AR-DMVC", "AR-DMVC-AM", "CoMVC", "SiMVC", "SEM")
 ATTACKS = ("FGSM", "Noise", "GAN")
+SUBJECT = ("data", "model", "seed")  # what decides which samples are computed before anything is shown of them
 SEEDS = 4  # a class doing the same exercise: most of what is run has been run
 LINE = re.compile(r"hourglass_top.*(?:next in the queue|(\d+) jobs are before it)(?:, about (\d+) s)?")
 
@@ -45,6 +47,15 @@ class Notes:
         self.memory: list[tuple[float, float]] = []
         self.bytes = 0
         self.runs = 0
+        self.shown: set[tuple[str, ...]] = set()  # pages with the samples and the model on them
+
+    def control(self, visitor: Visitor, seconds: float) -> None:
+        """Note a control's latency, and apart whether it led to what somebody had seen before."""
+        subject = (visitor.place, *map(visitor.chosen, SUBJECT))
+        kind = "control, seen before" if subject in self.shown else "control, the first to see it"
+        self.shown.add(subject)
+        self.latency["control"].append(seconds)
+        self.latency[kind].append(seconds)
 
 
 async def use(visitor: Visitor, notes: Notes, dice: random.Random) -> None:
@@ -66,7 +77,7 @@ async def use(visitor: Visitor, notes: Notes, dice: random.Random) -> None:
         here = [key for key in choices if key in widgets and choices[key] in options(widgets[key], choices[key])]
         if here:
             key = dice.choice(here)
-            notes.latency["control"].append(await visitor.choose(key, choices[key]))
+            notes.control(visitor, await visitor.choose(key, choices[key]))
     notes.bytes += visitor.screen.bytes
     for text in visitor.screen.errors:
         notes.failures[text[:200]] += 1
@@ -129,7 +140,7 @@ async def again(visitor: Visitor, notes: Notes, dice: random.Random) -> None:
     """Another attack at once: a new seed, few samples."""
     for key, value in (("n", "64"), ("attack", "Noise"), ("seed", dice.randrange(9999))):
         if key in visitor.screen.widgets:
-            notes.latency["control"].append(await visitor.choose(key, value))
+            notes.control(visitor, await visitor.choose(key, value))
     if "run" in visitor.screen.widgets and not visitor.screen.widgets["run"].disabled:
         await run(visitor, notes, dice)
 

@@ -77,6 +77,16 @@ class Visitor:
         self._states[widget.id] = state
         return await self._rerun()
 
+    @property
+    def place(self) -> str:
+        """The page that is open."""
+        return next((name for name, page in self.pages.items() if page == self._page), "attack")
+
+    def chosen(self, key: str) -> str:
+        """What was chosen of the widgets of that key, empty for the usual."""
+        states = (state for id, state in self._states.items() if (found := KEY.match(id)) and found[1] == key)
+        return " ".join(str(getattr(state, state.WhichOneof("value"))) for state in states)
+
     async def press(self, key: str) -> float:
         """Press the button of that key."""
         widget = self.screen.widgets[key]
@@ -114,11 +124,10 @@ class Visitor:
         if self._socket is None:
             raise Failed("The visitor has not entered.")
         asked = f"fragment {fragment[:8]}" if fragment else trigger.id if trigger else "the whole page"
-        where = next((name for name, page in self.pages.items() if page == self._page), "attack")
         await self._socket.send(message.SerializeToString())
         while (ended := await self._receive(PATIENCE)) != WHOLE and not (fragment and ended == PART):
             if ended is None:
-                raise Failed(f"no answer within {PATIENCE:g} s to {asked} on {where}")
+                raise Failed(f"no answer within {PATIENCE:g} s to {asked} on {self.place}")
         return time.monotonic() - began
 
     async def _receive(self, seconds: float) -> int | None:
