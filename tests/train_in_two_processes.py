@@ -24,20 +24,18 @@ from tests.conftest import N_CLASSES, SIDE, make_blobs, make_model
 CPU = torch.device("cpu")
 SAMPLES = {"simvc": 160, "eamc": 80, "attacker": 80}
 BATCH = 20
+SIMVC_EPOCHS = 8  # with four epochs together it misses a class from one seed of five, or on another processor
 CONTENTS = (b"", b"\0", b"x", bytes(range(256)) * 4096)
 
 
 def make_training(kind, seed=0):
-    """Eight epochs of SiMVC, two of EAMC, which updates twice a batch, or two of an attacker, a phase each.
-
-    With four epochs together SiMVC misses a class from one seed of five, or on another processor.
-    """
+    """Some epochs of SiMVC, two of EAMC, which updates twice a batch, or two of an attacker, a phase each."""
     if kind == "attacker":
         recipe = RECIPES.make("noisy_digits/simvc").attacker
         recipe = replace(recipe, epochs=1, late_epochs=1, batch_size=BATCH)
         return attacker_training(recipe, make_model("simvc").eval(), seed=seed, device=CPU)
     recipe = RECIPES.make(f"noisy_digits/{kind}")
-    schedule = replace(recipe.schedule, epochs=8 if kind == "simvc" else 2)
+    schedule = replace(recipe.schedule, epochs=SIMVC_EPOCHS if kind == "simvc" else 2)
     recipe = replace(recipe, schedule=schedule, batch_size=BATCH)
     return model_training(recipe, ((1, SIDE, SIDE),) * 2, N_CLASSES, seed=seed, device=CPU)
 
