@@ -330,6 +330,17 @@ def test_figure_1_is_a_picture_with_a_row_for_the_originals_and_each_gamma(repor
     assert image.width == figures.CAPTION + 4 * (28 * figures.ZOOM + figures.GAP)
 
 
+def test_figure_1_names_a_cluster_without_a_label_as_the_stage_does(report, monkeypatch):
+    written = []
+    write = figures.lettering.write
+    monkeypatch.setattr(figures.lettering, "write", lambda *words: (written.append(words[2]), write(*words))[1])
+    subject = replace(report.subject, matching=np.full_like(report.subject.matching, -1))
+    figures.figure_1(replace(report, subject=subject), count=4)
+    names = [text for text in written if text != "original" and not text.startswith(("decoded", "γ"))]
+    assert names
+    assert all(name.startswith("∅") for name in names)
+
+
 # The tables and the claims
 
 

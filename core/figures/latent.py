@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from core.figures import lettering, sheet
+from core.figures.stage import cluster_names
 from core.latent.tables import NAMES, Claim, Line
 from core.published.alrdc import DATASETS, LATENTS, PRINTED
 from core.records import Floats, Integers, SweepReport
@@ -42,7 +43,7 @@ def figure_1(report: SweepReport, count: int = 12) -> bytes:
     """
     rows = sheet.chosen(report, "moved", count)
     clean, frames = report.frames[0], report.frames
-    names = report.subject.cluster_names
+    names = cluster_names(report.subject)
     height, width = (side * ZOOM for side in clean.views[0].shape[2:])
     bands: list[tuple[str, Floats, Integers | None]] = [("original", clean.views[0], None)]
     for frame in frames:
@@ -59,7 +60,7 @@ def figure_1(report: SweepReport, count: int = 12) -> bytes:
             image.paste(large.convert("RGB"), (left, top))
             if clusters is not None:
                 color = INK if clusters[row] == clean.clusters[row] else RED
-                name = lettering.shorten(str(names[clusters[row]]), 14, width)
+                name = lettering.shorten(names[clusters[row]], 14, width)
                 lettering.write(image, (left + width // 2, top + height + 14), name, 14, color, "center")
     out = io.BytesIO()
     image.save(out, "PNG")
