@@ -69,6 +69,7 @@ from core.studies.room import Studies
 from core.table_records import ResultTable
 from core.tables import Sources, make_table
 from core.trace_records import TraceReport, TraceSpec
+from core.training_intents import repeats
 from core.training_plans import plan_training
 from core.training_records import TrainingPlan
 from core.types import MultiViewDataset
@@ -278,8 +279,9 @@ class Lab:
             models=self.cards("model"),
             attackers=self.cards("attacker"),
             facts=DATASET_FACTS,
-            stored=partial(sweep_scores.load, self._store),
+            stored=self.scores,
             trial=self.studies.kept_trial,
+            repeats=repeats,
         )
         return make_table(name, sources, protocol)
 

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from core.data.facts import DatasetFacts
 from core.errors import LabError
 from core.published.ar_dmvc import TABLE_1, TABLE_3, TABLE_3_EPSILONS
-from core.records import AttackScores, CheckpointCard, Scores, SweepScores, SweepSpec
+from core.records import AttackScores, CheckpointCard, Scores, SweepScores, SweepSpec, TrainSpec
 from core.studies import plans
 from core.studies.records import TrialRecord, TrialSpec
 from core.table_records import AFTER, BEFORE, CONTROLS, METRICS, Cell, Column, Result, ResultTable
@@ -39,13 +39,18 @@ AGREES = 0.05  # the largest difference from the paper's one run that counts as 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where a table's numbers come from. ``stored`` looks up a sweep by spec, weights and attacker's weights."""
+    """Where a table's numbers come from.
+
+    ``stored`` looks up a sweep on today's weights, ``repeats`` says whether a training is a checkpoint's but for its
+    seed.
+    """
 
     models: tuple[CheckpointCard, ...]
     attackers: tuple[CheckpointCard, ...]
     facts: Mapping[str, DatasetFacts]
-    stored: Callable[[SweepSpec, str, str | None], SweepScores | None]
+    stored: Callable[[SweepSpec], SweepScores | None]
     trial: Callable[[TrialSpec], TrialRecord | None]
+    repeats: Callable[[TrainSpec, CheckpointCard], bool]
 
     def model(self, dataset: str, model: str, protocol: str) -> CheckpointCard | None:
         """A model's checkpoint by that protocol."""
@@ -217,7 +222,7 @@ def _fill(sources: Sources, protocol: str, model: str, column: Column, cell: Cel
     if not sweeps:
         remedy = f"python -m core train {card.dataset}/{card.name}.gan{option}"
         return replace(cell, missing="No attacker has been trained against these weights yet.", remedy=remedy)
-    ours = next(_results(sources, column, card, attacker, sweeps), None)
+    ours = next(_results(sources, column, attacker, sweeps), None)
     if ours is None and column.state == ENSEMBLE:
         remedy = f"python -m core results {card.dataset}/{card.name} --attack ensemble"
         return replace(cell, missing="Not run yet: up to hours without a GPU.", remedy=remedy)
@@ -227,9 +232,13 @@ def _fill(sources: Sources, protocol: str, model: str, column: Column, cell: Cel
 
 
 def _with_seeds(sources: Sources, column: Column, cell: Cell, ours: Result, seeds: Sequence[TrialSpec]) -> Cell:
-    """The checkpoint's number and, where it is of full size, those of full-size trials from other seeds."""
-    others = () if cell.small else _trials(sources, column, seeds)
-    return replace(cell, results=(ours, *others))
+    """The checkpoint's number and those of trials that differ from its training in the seed alone."""
+    card = cell.card
+    assert card is not None
+    sized = (plans.sized(spec, scale) for scale in plans.SCALES for spec in seeds)
+    found = ((result, result.trial) for result in _trials(sources, column, sized))
+    others = {result.seed: result for result, trial in found if trial and sources.repeats(trial.spec.train, card)}
+    return replace(cell, results=(ours, *others.values()))
 
 
 def _fill_by_trials(sources: Sources, column: Column, cell: Cell, specs: Sequence[TrialSpec]) -> Cell:
@@ -303,7 +312,6 @@ def _shorter(spec: SweepSpec, column: Column) -> Iterator[SweepSpec]:
 def _results(
     sources: Sources,
     column: Column,
-    card: CheckpointCard,
     attacker: CheckpointCard | None,
     sweeps: tuple[SweepSpec, ...],
 ) -> Iterator[Result]:
@@ -315,8 +323,7 @@ def _results(
             again = attacker.scores.get(f"{column.state}_rematched", {**frozen, "accuracy": math.nan})
             yield _of_card(column.state, Scores(**frozen), Scores(**again), epsilon, attacker)
     for spec in sweeps:
-        trained = attacker.sha256 if attacker is not None and spec.attack.attack == "gan" else None
-        stored = sources.stored(spec, card.sha256, trained)
+        stored = sources.stored(spec)
         scores = None if stored is None else _at(stored, column)
         if scores is not None:
             yield Result(

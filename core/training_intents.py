@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.checkpoints import load_card
-from core.data import DATASETS
+from core.data import DATASET_FACTS, DATASETS
 from core.errors import LabError
 from core.library import Library
 from core.models import MODELS
@@ -35,9 +35,7 @@ class Intent:
     @property
     def values(self) -> dict[str, Any]:
         """The recipe as the card has it."""
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self.recipe)))
-        values.pop("attacker", None)  # its own card has it
-        return values
+        return recipe_values(self.recipe)
 
     @property
     def digest(self) -> str:
@@ -93,6 +91,19 @@ def _opponent(library: Library, spec: TrainSpec, recipe: Recipe) -> CheckpointCa
             f"{command(base) if base.name not in cards else f'python -m core train {name}.latent'}."
         )
     return attacker
+
+
+def recipe_values(recipe: Recipe | AttackerRecipe | LatentAttackerRecipe) -> dict[str, Any]:
+    """A recipe as a card has it."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    values.pop("attacker", None)  # its own card has it
+    return values
+
+
+def repeats(spec: TrainSpec, card: CheckpointCard) -> bool:
+    """Whether a model's training is a checkpoint's but for its seed and its precision."""
+    ours, theirs = ({**values, "precision": ""} for values in (recipe_values(model_recipe(spec)), card.recipe))
+    return ours == theirs and (spec.samples or DATASET_FACTS[spec.dataset].samples // 2) == card.samples
 
 
 def command(spec: TrainSpec) -> str:

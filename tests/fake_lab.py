@@ -206,8 +206,9 @@ class FakeLab:
             models=self.cards(),
             attackers=(replace(self.attacker("noisy_digits", "cl_mvc"), recipe={"epsilon": 0.3}, scores=UNDER_ATTACK),),
             facts=DATASET_FACTS,
-            stored=lambda spec, weights, attacker: self.kept.get(spec.digest),
+            stored=lambda spec: self.kept.get(spec.digest),
             trial=self.studies.kept_trial,
+            repeats=lambda spec, card: False,
         )
         return make_table(name, sources, protocol)
 

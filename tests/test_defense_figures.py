@@ -8,7 +8,7 @@ from test_figures import contrast, unpack
 
 from core.confusions import confusions_of
 from core.figures import defense, robustness, theme
-from core.records import AttackSpec, SweepSpec
+from core.records import AttackScores, AttackSpec, Scores, SweepScores, SweepSpec
 from core.sweep_scores import scores_of
 
 SPEC = SweepSpec(
@@ -36,7 +36,7 @@ def last(lab, spec):
 def columns(lab):
     """Every model under the attack, with what a stronger one leaves."""
     return {
-        model: defense.Column(last(lab, on(model)), None, last(lab, robustness.stronger(on(model))))
+        model: defense.Column(last(lab, on(model)), harder=last(lab, robustness.stronger(on(model))))
         for model in defense.MODELS
     }
 
@@ -130,9 +130,43 @@ def test_a_check_that_was_not_made_is_said():
 def test_a_stronger_attack_that_says_otherwise_is_said(columns):
     column = columns["ar_dmvc_am"]
     values, under = column.accuracies, robustness.accuracies(column.harder)
-    frame = next(f for f in range(SPEC.points) if robustness.contradicted(values, under, f))
+    frame = next(f for f in range(SPEC.points) if robustness.contradicted(values[f], under[f]))
     sentence = robustness.caveat(SPEC, values, column.harder, frame)
     assert sentence.startswith(f"But PGD on the assignment (10 steps) leaves {under[frame]:.2f} here; under it, it ")
+
+
+def worst(left, **changes):
+    """What the ensemble left at the largest ε of SPEC."""
+    strongest = replace(SPEC.attack, attack="ensemble", steps=100, **changes)
+    clean, attacked = (
+        AttackScores(frozen=scores, rematched=scores, changed=0, recall=(), l2=(), linf=())
+        for scores in (Scores(0.9, 0, 0), Scores(left, 0, 0))
+    )
+    return SweepScores(
+        spec=SweepSpec(attack=strongest, points=2),
+        card_digest="",
+        attacker_digest=None,
+        attack=(clean, attacked),
+        controls={},
+    )
+
+
+def test_what_the_ensemble_left_is_said_at_its_epsilon_and_below():
+    told = f"The whole ensemble leaves 0.05 of 0.90 at ε = {SPEC.attack.epsilon:.2f}"
+    assert robustness.caveat(SPEC, [1.0, 0.9], None, SPEC.points - 1, worst(0.05)) == f"{told}."
+    below = robustness.caveat(SPEC, [1.0, 0.9], None, 1, worst(0.05, samples=12))
+    assert below == f"Not checked against a stronger attack at this ε yet. {told} (12 samples)."
+
+
+def test_the_ensemble_contradicts_an_attack_that_it_allows(columns):
+    frame = SPEC.points - 1
+    column = replace(columns["ar_dmvc"], harder=None, worst=worst(0.05))
+    assert [column.under(place) for place in (frame - 1, frame)] == [None, 0.05]
+    assert replace(column, worst=worst(0.05, views=(0,))).under(frame) is None
+    assert defense.summary([columns["cl_mvc"], column], frame).endswith(f"eave {column.name} 0.05.")
+    assert defense.summary([columns["cl_mvc"], column], frame - 1).endswith(
+        "Not checked against a stronger attack yet."
+    )
 
 
 def test_a_stronger_attack_that_finds_no_more_is_said_without_a_but(columns):

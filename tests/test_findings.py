@@ -38,7 +38,14 @@ def named(target):
 def evidence(models=MODELS, *, sweep=lambda spec: None, transfer=lambda spec: None, trial=lambda spec: None):
     models = tuple(map(named, models))
     attackers = tuple(map(attacker, models))
-    sources = Sources(models=models, attackers=attackers, facts=DATASET_FACTS, stored=lambda *key: None, trial=trial)
+    sources = Sources(
+        models=models,
+        attackers=attackers,
+        facts=DATASET_FACTS,
+        stored=lambda spec: None,
+        trial=trial,
+        repeats=lambda spec, card: False,
+    )
     return Evidence(
         table_1=make_table("table_1", sources),
         released=make_table("table_1", sources, "released"),

@@ -94,6 +94,22 @@ def test_no_shipped_array_is_damaged():
             assert all(arrays[name].size for name in arrays), path
 
 
+def test_every_checkpoint_stands_in_table_1_under_every_attack(lab):
+    table = lab.table("table_1")
+    empty = [key for key, cell in table.cells.items() if cell.card is not None and cell.ours is None]
+    assert [key for key in empty if not key[1].endswith("/ensemble")] == []
+    assert {model for model, _ in empty}.isdisjoint([*plans.DEFENSES, plans.OWN])
+
+
+def test_table_1_shows_what_the_ensemble_left(lab):
+    table = lab.table("table_1")
+    for path in (RESULTS / "sweeps").glob("*.json"):
+        spec = sweep_of(values_of(path)["spec"])
+        if spec.attack.attack == "ensemble":
+            shown = table.cells[spec.attack.model, f"{spec.attack.dataset}/ensemble"].ours
+            assert shown.frozen == lab.scores(spec).attack[-1].frozen
+
+
 @pytest.mark.parametrize("model", [*plans.DEFENSES, plans.OWN])
 def test_the_readme_tells_what_the_whole_ensemble_left_of_a_defended_model(lab, model):
     row = [words.model_name(model)]

@@ -14,13 +14,15 @@ from core.errors import LabError
 from core.figures import matrices, table_text, table_words, tables
 from core.published.ar_dmvc import CONFUSION_FIGURES, TABLE_1, TABLE_2, TABLE_3
 from core.recipes import AR_DMVC, OWN
-from core.records import AttackSpec, Scores, SweepSpec
+from core.records import AttackSpec, Scores, SweepSpec, TrainSpec
 from core.store import ResultStore
+from core.studies import plans
 from core.sweep_scores import scores_of
 from core.table_records import Cell, Result
 from core.tables import DATASETS as SHOWN
 from core.tables import MODELS as ROWS
 from core.tables import STANDS_FOR, Sources, agreement, contradiction, difference, make_table, spread
+from core.training_intents import model_recipe, recipe_values, repeats
 
 MNIST = "noisy_mnist"
 
@@ -39,6 +41,7 @@ def sources(models=(), attackers=(), stored=None, trial=None):
         facts=DATASET_FACTS,
         stored=stored or (lambda *key: None),
         trial=trial or (lambda spec: None),
+        repeats=repeats,
     )
 
 
@@ -128,9 +131,7 @@ def test_a_missing_model_says_which_command_makes_it(full):
 def test_table_3_is_filled_from_a_stored_sweep(sweep):
     long = scores_of(sweep)
 
-    def stored(spec, weights, trained):
-        assert weights == DIGEST
-        assert (trained is None) == (spec.attack.attack != "gan")
+    def stored(spec):
         return long if spec.attack.attack == "gan" else None
 
     models = (card("cl_mvc"),)
@@ -177,11 +178,18 @@ def test_table_2_is_filled_by_trials():
     assert table_words.commands(table.cells[row, "ar_dmvc"])[0].endswith("noisy_digits --train --scale full")
 
 
+def as_trained(dataset="noisy_digits", **changes):
+    """The card of an EAMC that was trained so."""
+    spec = TrainSpec(dataset=dataset, model="eamc", **changes)
+    samples = changes.get("samples", DATASET_FACTS[dataset].samples // 2)
+    return replace(card("eamc", dataset), recipe=recipe_values(model_recipe(spec)), samples=samples)
+
+
 def test_other_seeds_stand_beside_the_checkpoints():
-    trials = made({1: 0.7, 2: 0.8}, precision=None)
-    table = make_table("table_1", sources((card("eamc"),), (attacker(),), trial=trials))
+    trials = made({100: 0.7, 200: 0.8}, precision=None)
+    table = make_table("table_1", sources((as_trained(),), (attacker(),), trial=trials))
     cell = table.cells["eamc", "noisy_digits/clean"]
-    assert [result.seed for result in cell.results] == [0, 1, 2]
+    assert [result.seed for result in cell.results] == [0, 100, 200]
     assert cell.mean("accuracy", "frozen") == pytest.approx(0.8)
     assert cell.deviation("accuracy", "frozen") == pytest.approx(0.1)
     assert table_words.ours_text(cell, "accuracy", "frozen") == ".80 ±.10"
@@ -190,18 +198,17 @@ def test_other_seeds_stand_beside_the_checkpoints():
     assert "over 3 seeds" in table_words.spoken(cell, there, "accuracy", "frozen")
 
 
-def test_seeds_of_another_size_are_not_mixed():
-    trials = made({1: 0.7, 2: 0.8}, precision="bfloat16")
-    table = make_table("table_1", sources((card("eamc"),), (attacker(),), trial=trials))
-    assert len(table.cells["eamc", "noisy_digits/clean"].results) == 1
-    full = make_table("table_1", sources((card("eamc", MNIST),), (attacker(),), trial=made({1: 0.7, 2: 0.8})))
-    assert len(full.cells["eamc", f"{MNIST}/clean"].results) == 1  # the checkpoint is of 898 of 35,000 samples
+@pytest.mark.parametrize(("size", "seeds"), [({}, 1), ({"samples": plans.SMALL_SAMPLES, "epochs": 10, "runs": 1}, 3)])
+def test_seeds_of_another_size_are_not_mixed(size, seeds):
+    trials = made({100: 0.7, 200: 0.8}, samples=plans.SMALL_SAMPLES)
+    table = make_table("table_1", sources((as_trained(MNIST, **size),), (attacker(),), trial=trials))
+    assert len(table.cells["eamc", f"{MNIST}/clean"].results) == seeds
 
 
 def test_the_ensemble_is_shown_where_it_was_run_and_never_begun_by_the_page(sweep):
     long = scores_of(sweep)
 
-    def stored(spec, weights, trained):
+    def stored(spec):
         ten = spec.attack.attack == "ensemble" and spec.attack.steps == 10
         return replace(long, spec=spec, attack=long.attack[:2]) if ten else None
 

@@ -25,12 +25,14 @@ PICTURE_BYTES = 900_000  # of a column's pictures
 class Column:
     """A model under the attack: the sweep as far as it has come, and the numbers that are kept of an earlier one.
 
-    ``harder`` is what is known of a stronger attack, ``matrices`` are those of the earlier sweep.
+    ``harder`` is what is known of a stronger attack, ``worst`` what the whole ensemble left, ``matrices`` are those of
+    the earlier sweep.
     """
 
     report: SweepReport
     kept: SweepScores | None = None
     harder: robustness.Result | None = None
+    worst: SweepScores | None = None
     matrices: ConfusionRecord | None = None
 
     @property
@@ -47,6 +49,13 @@ class Column:
     def accuracies(self) -> list[float]:
         """ACC with the frozen matching at every ε that is known."""
         return robustness.accuracies(self.numbers)
+
+    def under(self, frame: int) -> float | None:
+        """The least ACC that stronger attacks are known to leave in that frame, frozen matching."""
+        curve = [] if self.harder is None else robustness.accuracies(self.harder)[frame : frame + 1]
+        if self.worst is not None and robustness.is_within(self.worst, self.report.spec, frame):
+            curve.append(self.worst.attack[-1].frozen.accuracy)
+        return min(curve, default=None)
 
     @property
     def defended(self) -> bool:
@@ -133,13 +142,16 @@ def _doubt(spec: SweepSpec, defended: Sequence[Column], frame: int) -> str:
     strongest = robustness.stronger(spec)
     if strongest is None or not defended:
         return ""
-    under = {c.name: robustness.accuracies(c.harder) for c in defended if c.harder is not None}
-    if len(under) < len(defended) or any(frame >= len(values) for values in under.values()):
+    under = {c.name: left for c in defended if (left := c.under(frame)) is not None}
+    if len(under) < len(defended):
         return "Not checked against a stronger attack yet."
-    held = [frame <= robustness.held(c.accuracies) and frame > robustness.held(under[c.name]) for c in defended]
-    numbers = ", ".join(f"{model} {values[frame]:.2f}" for model, values in under.items())
-    lead = "But a stronger attack says otherwise:" if any(held) else "A stronger attack,"
-    comma = "" if any(held) else ","
+    numbers = ", ".join(f"{model} {left:.2f}" for model, left in under.items())
+    pairs = ((c, under[c.name]) for c in defended if frame <= robustness.held(c.accuracies))
+    fallen = any(not robustness.holds(left, column.accuracies[0]) for column, left in pairs)
+    if any(c.worst is not None and robustness.is_within(c.worst, spec, frame) for c in defended):
+        lead = "But stronger attacks say otherwise: they leave" if fallen else "Stronger attacks leave"
+        return f"{lead} {numbers}."
+    lead, comma = ("But a stronger attack says otherwise:", "") if fallen else ("A stronger attack,", ",")
     return f"{lead} {robustness.phrase(strongest.attack)}{comma} leaves {numbers}."
 
 
@@ -173,16 +185,18 @@ def _column(model: str, column: Column | None, problem: tuple[str, str] | None) 
     if column is None:
         return facts
     spec, values = column.report.spec, column.accuracies
-    frames = range(spec.points)
-    under = [] if column.harder is None else robustness.accuracies(column.harder)
     return facts | {
         "kept": [f"{value:.2f}" for value in values],
         "held": robustness.held(values),
         "holding": robustness.holding(spec, values),
-        "caveats": [] if problem else [robustness.caveat(spec, values, column.harder, frame) for frame in frames],
-        "contradicted": [robustness.contradicted(values, under, frame) for frame in frames],
+        "caveats": [] if problem else [_caveat(column, frame) for frame in range(spec.points)],
+        "contradicted": [robustness.contradicted(value, column.under(frame)) for frame, value in enumerate(values)],
         "lines": [] if problem else _lines(column),
     }
+
+
+def _caveat(column: Column, frame: int) -> str:
+    return robustness.caveat(column.report.spec, column.accuracies, column.harder, frame, column.worst)
 
 
 def _lines(column: Column) -> list[dict[str, Any]]:

@@ -34,9 +34,14 @@ def accuracies(result: Result) -> list[float]:
     return [scores.frozen.accuracy for scores in rows(result)]
 
 
+def holds(value: float, clean: float) -> bool:
+    """Whether an ACC is at least HOLDS of the clean one."""
+    return value >= HOLDS * clean - ROUNDING
+
+
 def held(values: Sequence[float]) -> int:
     """The last place up to which every value is at least HOLDS of the first."""
-    fallen = [i for i, value in enumerate(values) if value < HOLDS * values[0] - ROUNDING]
+    fallen = [i for i, value in enumerate(values) if not holds(value, values[0])]
     return fallen[0] - 1 if fallen else len(values) - 1
 
 
@@ -79,14 +84,40 @@ def holding(spec: SweepSpec, values: Sequence[float]) -> str:
     return f"holds so far, up to ε = {words.epsilon_text(epsilons[last])}" if last else "has not been attacked yet"
 
 
-def contradicted(values: Sequence[float], under_stronger: Sequence[float], frame: int) -> bool:
-    """Whether the stronger attack leaves noticeably less ACC in that frame."""
-    there = frame < min(len(values), len(under_stronger))
-    return there and under_stronger[frame] < values[frame] - NOTICEABLE
+def contradicted(value: float, under_stronger: float | None) -> bool:
+    """Whether a stronger attack leaves noticeably less ACC, as far as it is known."""
+    return under_stronger is not None and under_stronger < value - NOTICEABLE
 
 
-def caveat(spec: SweepSpec, values: Sequence[float], result: Result | None, frame: int) -> str:
-    """What is known of a stronger attack in that frame, in a sentence or two."""
+def is_within(worst: SweepScores, spec: SweepSpec, frame: int) -> bool:
+    """Whether all that the ensemble tried is allowed in that frame of the sweep."""
+    strongest, attack = worst.spec.attack, spec.attack
+    alike = (strongest.views, strongest.norm) == (attack.views, attack.norm)
+    return alike and strongest.epsilon <= spec.epsilons[frame] + ROUNDING
+
+
+def at_worst(worst: SweepScores, spec: SweepSpec) -> str:
+    """What the whole ensemble leaves, in a sentence."""
+    clean, left = (scores.frozen.accuracy for scores in worst.attack)
+    strongest = worst.spec.attack
+    of = "" if strongest.samples == spec.attack.samples else f" ({strongest.samples} samples)"
+    return f"The whole ensemble leaves {left:.2f} of {clean:.2f} at ε = {words.epsilon_text(strongest.epsilon)}{of}."
+
+
+def caveat(
+    spec: SweepSpec, values: Sequence[float], result: Result | None, frame: int, worst: SweepScores | None = None
+) -> str:
+    """What is known of stronger attacks in that frame, in a few sentences; ``worst`` is what the ensemble left."""
+    if worst is None or stronger(spec) is None:
+        return _caveat(spec, values, result, frame)
+    if result is not None:
+        first = _caveat(spec, values, result, frame)
+    else:
+        first = "" if is_within(worst, spec, frame) else "Not checked against a stronger attack at this ε yet."
+    return f"{first} {at_worst(worst, spec)}".strip()
+
+
+def _caveat(spec: SweepSpec, values: Sequence[float], result: Result | None, frame: int) -> str:
     harder = stronger(spec)
     if harder is None:
         return "This is the strongest attack the lab has; that does not mean that there is none stronger."
@@ -97,6 +128,6 @@ def caveat(spec: SweepSpec, values: Sequence[float], result: Result | None, fram
         return f"{name} has not come to this ε yet."
     if frame == 0:
         return f"Under {name} it {holding(harder, left)}."
-    if contradicted(values, left, frame):
+    if frame < len(values) and contradicted(values[frame], left[frame]):
         return f"But {name} leaves {left[frame]:.2f} here; under it, it {holding(harder, left)}."
     return f"{name} leaves {left[frame]:.2f} here, no less; under it, it {holding(harder, left)}."

@@ -12,13 +12,13 @@ from core.data.facts import DATASET_FACTS
 from core.ensemble_records import FULL_STEPS
 from core.published.ar_dmvc import TABLE_2, TABLE_3_EPSILONS, Transfer
 from core.records import AttackSpec, CheckpointCard, SweepSpec, TrainSpec
-from core.studies.records import Change, TransferSpec, TrialSpec
+from core.studies.records import STATES, Change, TransferSpec, TrialSpec
 
 Scale = Literal["full", "small"]
 
 SCALES: tuple[Scale, ...] = ("full", "small")
 DEFENSES = ("ar_dmvc", "ar_dmvc_am")  # the paper's
-SEEDS = {"released": (0, 1, 2), "lab": (1, 2), "paper": (0,)}  # the lab's seed 0 is the checkpoint itself
+SEEDS = {"released": (0, 1, 2), "lab": (100, 200), "paper": (0,)}  # the lab's 0 is the checkpoint; runs count on
 WEIGHTS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # λ and γ of Figures 4 and 6-8
 COARSE = (1e-3, 1e-1, 1e1, 1e3)  # of them, first
 INNER_EPSILONS = (0.0, 0.1, None, 0.3)  # None for the recipe's
@@ -32,7 +32,11 @@ SAMPLES = 256  # of a sweep, as on the pages that attack
 OWN = "rcd_mvc"  # this lab's own defense: in the lab's protocol alone
 COMPARED = ("cl_mvc", *DEFENSES, OWN)  # undefended, and its defenses: under every attack
 ENSEMBLE_STEPS = (FULL_STEPS, 10)  # the standard's, and a tenth of it
-ENSEMBLE_SAMPLES = {OWN: 64}  # hardly any of its samples falls early, so that nearly all meet every member to its end
+ENSEMBLE_SAMPLES = {  # where hardly any sample falls early, so that nearly all meet every member to its end
+    "noisy_mnist/rcd_mvc": 64,
+    "noisy_fashion/ar_dmvc_am": 128,
+    "patched_mnist/ar_dmvc_am": 128,
+}
 QUICK_STATES = ("noise", "pgd_assignment", "gan")
 
 
@@ -54,10 +58,10 @@ def sweeps(card: CheckpointCard, attacker: CheckpointCard | None) -> Iterator[Sw
     """The sweeps of a checkpoint that come with the lab: under each attack, and of some one view at a time."""
     trained = [gan(card, attacker)] if attacker else []
     yield from (SweepSpec(attack=spec) for spec in trained)
+    yield SweepSpec(attack=pgd(card), points=2)
     if card.name not in COMPARED:
-        yield SweepSpec(attack=pgd(card), points=2)
         return
-    yield from (SweepSpec(attack=pgd(card, objective)) for objective in ("both", "assignment"))
+    yield SweepSpec(attack=pgd(card, "assignment"))
     for view in range(len(card.view_shapes)):
         yield from (one_view(spec, view) for spec in (*trained, pgd(card, "assignment")))
 
@@ -83,7 +87,7 @@ def pgd(card: CheckpointCard, objective: str = "both") -> AttackSpec:
 def ensemble(card: CheckpointCard, steps: int = FULL_STEPS) -> SweepSpec:
     """The strongest attack, at the data set's ε alone: minutes on a GPU, hours without one."""
     spec = pgd(card)
-    samples = min(spec.samples, ENSEMBLE_SAMPLES.get(card.name, SAMPLES))
+    samples = min(spec.samples, ENSEMBLE_SAMPLES.get(f"{card.dataset}/{card.name}", SAMPLES))
     return SweepSpec(attack=replace(spec, attack="ensemble", steps=steps, samples=samples), points=2)
 
 
@@ -99,13 +103,15 @@ def transfer(dataset: str) -> TransferSpec:
 
 
 def sized(spec: TrialSpec, scale: Scale) -> TrialSpec:
-    """A trial of the recipe's size, or of one that a processor does in minutes."""
+    """A trial of the recipe's size, or of one that a processor does in minutes: that of the checkpoints made on one."""
     if scale == "full":
         return spec
-    train, is_defense = replace(spec.train, runs=1, precision="bfloat16"), spec.train.model in (*DEFENSES, OWN)
+    train, is_defense = replace(spec.train, precision="bfloat16"), spec.train.model in (*DEFENSES, OWN)
     if DATASET_FACTS[train.dataset].origin == "embedded":
-        train = replace(train, epochs=SMALL_EMBEDDED_DEFENSE_EPOCHS if is_defense else None)
+        if spec.states != STATES or spec.by_epoch:  # no other seed of a checkpoint
+            train = replace(train, runs=1, epochs=SMALL_EMBEDDED_DEFENSE_EPOCHS if is_defense else None)
         return replace(spec, train=train, scored_samples=SMALL_SCORED)
+    train = replace(train, runs=1)
     epochs = SMALL_DEFENSE_EPOCHS if is_defense else SMALL_EPOCHS
     train = replace(train, samples=SMALL_SAMPLES, epochs=epochs)
     return replace(spec, train=train, attacker_epochs=SMALL_ATTACKER_EPOCHS, scored_samples=SMALL_SCORED)

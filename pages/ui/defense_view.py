@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from core.figures import defense, robustness, words
-from core.records import CheckpointCard, ConfusionRecord, SweepReport, SweepScores, SweepSpec
+from core.records import CheckpointCard, SweepReport, SweepSpec
 from core.studies import plans
 from pages.ui import address, cache, components, downloads, errors, jobs_bar, links
 from pages.ui.pickers import Target
@@ -21,6 +22,7 @@ class Line:
 
     model: str
     spec: SweepSpec | None  # None where there is no such model
+    card: CheckpointCard | None = None
     attacker: CheckpointCard | None = None
     problem: str = ""
     command: str = ""
@@ -64,21 +66,21 @@ def attacks(chosen: Target) -> tuple[str, ...]:
 def lineup(spec: SweepSpec) -> tuple[Line, ...]:
     """The attack of ``spec`` on the model of each column; our own defense has one only where it was trained."""
     dataset = spec.attack.dataset
-    there = {card.name for card in cache.cards() if card.dataset == dataset}
+    there = {card.name: card for card in cache.cards() if card.dataset == dataset}
     shown = [model for model in defense.MODELS if model in there or model != plans.OWN]
-    return tuple(_line(spec, model, model in there) for model in shown)
+    return tuple(_line(spec, model, there.get(model)) for model in shown)
 
 
-def _line(spec: SweepSpec, model: str, is_there: bool) -> Line:
+def _line(spec: SweepSpec, model: str, card: CheckpointCard | None) -> Line:
     attack, name = spec.attack, words.model_name(model)
     train = f"python -m core train {attack.dataset}/{model}"
-    if not is_there:
+    if card is None:
         return Line(model, None, problem=f"{name} has not been trained on this data set.", command=train)
     own, attacker = replace(spec, attack=replace(attack, model=model)), cache.lab().attacker(attack.dataset, model)
     if attack.attack == "gan" and attacker is None:
         problem = f"No attacker has been trained against {name}; other attacks can run."
-        return Line(model, own, problem=problem, command=f"{train}.gan")
-    return Line(model, own, attacker)
+        return Line(model, own, card, problem=problem, command=f"{train}.gan")
+    return Line(model, own, card, attacker)
 
 
 def run_if_linked(lines: Sequence[Line]) -> None:
@@ -138,15 +140,20 @@ def _columns(lines: Sequence[Line]) -> dict[str, defense.Column]:
     columns = {}
     for line in lines:
         if line.spec is not None:
-            kept, matrices, harder = _known(line) if line.can_run else (None, None, None)
-            columns[line.model] = defense.Column(_report(line), kept, harder, matrices)
+            columns[line.model] = defense.Column(_report(line), **_known(line))
     return columns
 
 
-def _known(line: Line) -> tuple[SweepScores | None, ConfusionRecord | None, robustness.Result | None]:
-    """What is kept of an earlier run, numbers and matrices, and what a stronger attack leaves."""
-    assert line.spec is not None
-    return cache.scores(line.spec), cache.confusion((line.spec,)), _harder(line)
+def _known(line: Line) -> dict[str, Any]:
+    """What is kept of an earlier run, numbers and matrices, and what stronger attacks leave."""
+    if line.spec is None or line.card is None or not line.can_run:
+        return {}
+    return {
+        "kept": cache.scores(line.spec),
+        "matrices": cache.confusion((line.spec,)),
+        "harder": _harder(line),
+        "worst": cache.scores(plans.ensemble(line.card)),
+    }
 
 
 def _report(line: Line) -> SweepReport:
