@@ -9,6 +9,7 @@ from core import commands
 from core.errors import LabError, shortened
 from core.recipes.base import PROTOCOLS
 from core.studies.plans import SCALES
+from core.table_records import CONTROLS
 
 BAD_INPUT, BROKEN_PIPE = 2, 141
 MOST_WORKERS, MOST_MINUTES = 64, 60 * 24 * 365
@@ -108,7 +109,10 @@ def _table_options(command: argparse.ArgumentParser) -> None:
         "--matching", choices=("rematched", "frozen"), default="rematched", help="with --table: of ACC (rematched)"
     )
     command.add_argument(
-        "--dataset", action="append", help="compute what the tables lack of this data set first; may be repeated"
+        "--beside", action="append", choices=(*CONTROLS, "nothing"), help="with --table: only this beside every after"
+    )
+    command.add_argument(
+        "--dataset", action="append", help="only this, and compute what its tables lack first; may be repeated"
     )
     command.add_argument("--train", action="store_true", help="with --dataset: the models of no checkpoint too, anew")
     command.add_argument("--scale", choices=SCALES, help="of those: full, or of a size for processors (as the device)")

@@ -20,6 +20,6 @@ with errors.shown("page"):
         address.show_notices(f"{protocol} {dataset}")
         tables_figures.show(protocol, dataset)
     else:
-        dataset = tables_figures.pick_dataset()
+        dataset = tables_figures.pick_dataset(tables_studies.usual(tab))
         address.show_notices(f"{tab} {dataset}")
         STUDIES[tab](dataset)

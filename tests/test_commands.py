@@ -1,5 +1,7 @@
 """Commands that print what is kept, on the results and checkpoints that ship: nothing is trained, nothing changed."""
 
+import csv
+import io
 import json
 import sys
 from hashlib import sha256
@@ -119,6 +121,9 @@ def test_tables_are_printed_as_the_page_shows_them(call, lab):
     lines = call("tables", "--table", "3", "--csv").splitlines()
     assert len(lines) > len(table.columns)
     assert r"\begin{tabular}" in call("tables", "--table", "3", "--latex")
+    short = call("tables", "--table", "1", "--dataset", "noisy_digits", "--beside", "nothing", "--csv")
+    states = [(row["data_set"], row["state"]) for row in csv.DictReader(io.StringIO(short))]
+    assert set(states) == {("noisy_digits", "clean"), ("noisy_digits", "gan")}
     assert "| ar_dmvc_am |" in call("tables", "--markdown").replace("noisy_mnist | ", "| ")
 
 

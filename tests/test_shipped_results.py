@@ -7,7 +7,8 @@ import pytest
 
 from core.certify import tables
 from core.certify.results import PLANE, ROBUST, RobustSpec, load_plane
-from core.figures import table_words, words
+from core.figures import table_text, table_words, words
+from core.figures.tables import chosen
 from core.lab import Lab
 from core.latent.results import KIND as LATENT
 from core.published.clustr import ROWS
@@ -86,6 +87,7 @@ def test_every_shipped_sweep_has_its_confusion_matrices(lab):
     specs = [sweep_of(values_of(path)["spec"]) for path in (RESULTS / "sweeps").glob("*.json")]
     without = [spec for spec in specs if lab.confusion(spec, shipped_only=True) is None]
     assert without == []
+    assert len(list((RESULTS / "confusions").glob("*.npz"))) == len(specs)  # and no other's
 
 
 def test_no_shipped_array_is_damaged():
@@ -108,6 +110,12 @@ def test_table_1_shows_what_the_ensemble_left(lab):
         if spec.attack.attack == "ensemble":
             shown = table.cells[spec.attack.model, f"{spec.attack.dataset}/ensemble"].ours
             assert shown.frozen == lab.scores(spec).attack[-1].frozen
+
+
+def test_the_readme_has_table_1_in_short(lab):
+    table = lab.table("table_1")
+    short = table_text.markdown(*table_text.wide(table, chosen(table, REAL, ()), "accuracy", "rematched"))
+    assert short in (PROJECT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("model", [*plans.DEFENSES, plans.OWN])

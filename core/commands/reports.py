@@ -12,9 +12,11 @@ from core.commands.computing import compute
 from core.commands.printing import Row, make_lab, print_json, print_table, three_scores
 from core.doctor import examine
 from core.figures import table_text
+from core.figures.tables import chosen
 from core.recipes import TOLD_LABELS
 from core.records import CheckpointCard
-from core.tables import before_attack, spread
+from core.table_records import CONTROLS
+from core.tables import DATASETS, before_attack, spread
 
 
 def tables(options: Namespace) -> None:
@@ -44,12 +46,13 @@ def tables(options: Namespace) -> None:
 def _print_whole(options: Namespace) -> None:
     """A table of the paper with ours, as the Tables page shows it; CSV has every metric and matching."""
     table = make_lab(options).table(f"table_{options.table}", options.protocol)
+    columns = chosen(table, options.dataset or DATASETS, options.beside or CONTROLS)
     if options.csv:
-        print(table_text.csv_text(table, table.columns), end="")
+        print(table_text.csv_text(table, columns), end="")
         return
     make = table_text.latex_text if options.latex else table_text.markdown_text
     metric = options.metric if options.metric in table.metrics else table.metrics[0]
-    print(make(table, table.columns, metric, options.matching), end="")
+    print(make(table, columns, metric, options.matching), end="")
 
 
 def _table_values(card: CheckpointCard) -> tuple[object, ...]:

@@ -12,13 +12,13 @@ USUAL = "noisy_mnist"  # the paper's
 WIDTH = 470  # pixels of a model's two matrices
 
 
-def pick_dataset() -> str:
-    """Pick a data set that the tables have a column for and that has checkpoints."""
+def pick_dataset(first: str = USUAL) -> str:
+    """Pick a data set that the tables have a column for and that has checkpoints; ``first`` unless another is asked."""
     lab = cache.lab()
     with_column = {column.dataset for column in cache.table("table_1", "lab").columns}
     names = list(dict.fromkeys(card.dataset for card in cache.cards() if card.dataset in with_column))
     titles = {name: lab.dataset_facts(name).title for name in names} or {USUAL: lab.dataset_facts(USUAL).title}
-    usual = USUAL if USUAL in titles else next(iter(titles))
+    usual = first if first in titles else next(iter(titles))
     address.check_options("figures", list(titles), titles.__getitem__, "the data set")
     picked = st.segmented_control(
         "Data set",

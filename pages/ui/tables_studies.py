@@ -9,6 +9,7 @@ from core.studies import plans
 from core.studies.records import TrialRecord, TrialSpec
 from pages.ui import cache, downloads
 
+PAPERS, STAND_IN = "noisy_mnist", "noisy_digits"
 PLOT = {"displaylogo": False}
 HOW = "ACC with frozen matching, on held-out samples."
 ABLATIONS = (
@@ -32,6 +33,22 @@ ABLATIONS = (
         plans.inner_epsilons,
     ),
 )
+
+
+def usual(tab: str) -> str:
+    """The data set that a tab opens with: the paper's, or the embedded stand-in while there is nothing of it."""
+    return next((name for name in (PAPERS, STAND_IN) if _is_begun(tab, name)), PAPERS)
+
+
+def _is_begun(tab: str, dataset: str) -> bool:
+    """Whether anything of a tab's own is kept."""
+    if tab == "transfer":
+        return cache.lab().studies.kept_transfer(plans.transfer(dataset)) is not None
+    own = {
+        "ablations": lambda: (spec for *_, specs in ABLATIONS for spec in specs(dataset).values()),
+        "weights": lambda: (plans.by_epoch(dataset), *(plans.weights(dataset, a, a) for a in plans.WEIGHTS)),
+    }
+    return any(ablation_rows.best(spec, cache.trial) is not None for spec in own[tab]())
 
 
 def ablations(dataset: str) -> None:
