@@ -80,7 +80,7 @@ def compute(options: Namespace) -> None:
 
 
 def run_sweeps(lab: Lab, specs: Sequence[SweepSpec], options: Namespace, clock: Clock) -> Outcome:
-    """Run the sweeps that are not kept with their matrices, all with ``--again``, and keep their numbers."""
+    """Run the sweeps that are not kept with their matrices, the short ones first; all with ``--again``."""
 
     def run(spec: SweepSpec) -> None:
         lab.keep(last_report(lab.sweep(spec), options), ship=options.ship)
@@ -90,7 +90,7 @@ def run_sweeps(lab: Lab, specs: Sequence[SweepSpec], options: Namespace, clock: 
         has_matrices = lab.confusion(spec, shipped_only=options.ship) is not None
         return _accuracies(scores.attack) if scores and has_matrices else None
 
-    return _walk(specs, run, numbers, options, clock)
+    return _walk(sorted(specs, key=lambda spec: spec.points), run, numbers, options, clock)
 
 
 def run_transfers(lab: Lab, datasets: Sequence[str], options: Namespace, clock: Clock) -> Outcome:

@@ -221,7 +221,7 @@ def notes(table: ResultTable, columns: Sequence[Column], matching: str) -> list[
     ]
     if any(column.dataset for column in columns):
         lines.append(
-            f"{NOT_RUN} not computed yet, can be run here. {NOT_TRAINED} needs a training first. "
+            f"{NOT_RUN} not computed yet, can be run here. {NOT_TRAINED} needs a command first, which the cell names. "
             "Choose a cell for its evidence."
         )
     else:
