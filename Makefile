@@ -17,6 +17,8 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
 RECIPE ?=
 ADDRESS ?= localhost
 PORT ?= 8501
+# One process more than there are cores, because tests of pages in a browser mostly wait.
+TESTERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
 TRAINING ?= off
 THREADS = $(shell $(VENV)/bin/python -c "import os; print(max(1, (os.cpu_count() or 2) // 2))")
 
@@ -49,10 +51,10 @@ train: $(VENV)/app.stamp
 	@$(VENV)/bin/python -m core train $(RECIPE)
 
 test: $(VENV)/dev.stamp
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile
 
 coverage: $(VENV)/dev.stamp
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile \
 		--cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/dev.stamp
