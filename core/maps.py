@@ -53,7 +53,7 @@ class Maps:
             return fit_pca(hidden)
         if method != "umap":
             raise LabError(f"A map is made by pca or umap, got {method!r}.")
-        key = digest({"weights": card.sha256, "samples": MAP_SAMPLES, "version": UMAP_VERSION})
+        key = map_key(card)
         stored = self._store.load("umap", key)
         points = np.empty(0) if stored is None else stored.get("points", np.empty(0))
         if points.shape == (len(hidden), 2) and points.dtype.kind == "f" and np.isfinite(points).all():
@@ -63,6 +63,11 @@ class Maps:
         with nullcontext() if ship else suppress(LabError):
             self._store.save("umap", key, {"points": projection.points}, shipped=ship)
         return projection
+
+
+def map_key(card: CheckpointCard) -> str:
+    """What a checkpoint's UMAP map is kept under: its weights, the samples, the projection's version."""
+    return digest({"weights": card.sha256, "samples": MAP_SAMPLES, "version": UMAP_VERSION})
 
 
 def _weigh(fitted: Fitted) -> int:

@@ -11,6 +11,7 @@ from core.figures import table_text, table_words, words
 from core.figures.tables import chosen
 from core.lab import Lab
 from core.latent.results import KIND as LATENT
+from core.maps import map_key
 from core.published.clustr import ROWS
 from core.records import AttackSpec, SweepSpec, TrainSpec
 from core.store import ResultStore
@@ -141,3 +142,8 @@ def test_the_readme_has_every_row_of_clustr_as_it_is_stored(lab, dataset):
             *(f"{100 * share:.1f}" for share in shares),
         )
         assert f"| {' | '.join(row)} |" in readme
+
+
+def test_a_shipped_map_is_of_weights_that_ship(lab):
+    keys = {map_key(card)[:32] for card in lab.cards("model")}
+    assert {path.stem for path in (RESULTS / "umap").glob("*.npz")} <= keys
