@@ -162,10 +162,11 @@ MAY_IMPORT = {
     "core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attack_making "
     "core.attacks core.bench core.certify.results core.certify.tables core.data core.defenses "
-    "core.distributed core.doctor core.errors core.figures.ensemble_words core.figures.table_text core.lab "
-    "core.latent.tables core.matrix core.models core.neighbours core.published.alrdc core.published.clustr "
-    "core.published.ncp_acl core.recipes core.records core.runtime core.studies core.tables core.walk",
-    "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans",
+    "core.distributed core.doctor core.errors core.figures.ensemble_words core.figures.table_text core.figures.tables "
+    "core.lab core.latent.tables core.matrix core.models core.neighbours core.published.alrdc core.published.clustr "
+    "core.published.ncp_acl core.recipes core.records core.runtime core.studies core.table_records core.tables "
+    "core.walk",
+    "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans core.table_records",
 }
 
 KNOW_BOTH = {

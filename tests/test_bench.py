@@ -258,6 +258,7 @@ def test_the_same_seed_gives_the_same_pictures_and_weights(small):
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_asked_of_everything(small):
     subject = run._prepare("simvc", replace(empty_report(), spec=BenchSpec(seconds=0, precision="bfloat16")), CPU)
     parts = run._parts(subject)

@@ -359,6 +359,7 @@ def test_a_real_process_ends_a_mistake_with_exit_code_2(place):
     assert is_one_sentence(err.decode()) == (True, 1, False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one_bit_for_bit(place, run):
     words = ("train", "patched_digits/simvc", "--epochs", "4", *SMALL)

@@ -244,6 +244,7 @@ def test_an_impossible_budget_is_refused(epsilon):
         replace(SPEC, epsilon=epsilon)
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_not_done_again(trained):
     first = load_card(trained.library.checkpoints, TARGET, "cl_mvc")
     assert list(trained.train(MODEL)) == []

@@ -315,6 +315,7 @@ def test_a_pursuit_grows_frame_by_frame_and_nears_the_neighbour(lab, sample):
     assert np.abs(last.trace.frames[-1].views[0] - last.trace.frames[0].views[0]).max() <= 0.1 + 1e-6
 
 
+@pytest.mark.slow
 def test_the_ranks_of_a_sample_are_different_neighbours(lab, sample):
     found = [pursue(lab, sample, rank=rank)[0].neighbour[0] for rank in (2, 3, 4)]
     assert len({int(k) for k in found}) == 3

@@ -102,6 +102,7 @@ def test_a_disk_that_refuses_only_matters_to_what_ships(lab, report, monkeypatch
         lab.keep(report, ship=True)
 
 
+@pytest.mark.slow
 def test_the_command_makes_what_is_missing_for_models_whose_data_need_no_download(monkeypatch, capsys):
     lab, command = FakeLab(), import_module("core.commands.results")
     monkeypatch.setattr(command, "make_lab", lambda options: lab)

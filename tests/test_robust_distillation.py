@@ -110,6 +110,7 @@ def test_a_beginning_makes_teacher_and_average_of_the_student(network, views):
         assert all(torch.equal(tensor, student[name]) for name, tensor in copy.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_student_holds_where_its_teacher_falls(trained, blobs):
     data, budget = blobs.take(torch.arange(80)), Budget(epsilon=0.3)
     network = Distillation(trained)
