@@ -51,10 +51,10 @@ train: $(VENV)/app.stamp
 	@$(VENV)/bin/python -m core train $(RECIPE)
 
 test: $(VENV)/dev.stamp
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile
 
 coverage: $(VENV)/dev.stamp
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile --no-loadscope-reorder \
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile \
 		--cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/dev.stamp

@@ -22,14 +22,6 @@ N_CLASSES = 4
 SIDE = 24  # the smallest that the GAN attack's networks take
 
 
-def pytest_collection_modifyitems(items):
-    """Files with long tests first, those of pages and those that compute in turns: no process ends alone with one."""
-    groups = ({item.path: None for item in items if item.get_closest_marker(name)} for name in ("browser", "slow"))
-    places = {path: place for files in groups for place, path in enumerate(files)}
-    others = len(places)
-    items.sort(key=lambda item: places.get(item.path, others))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     torch.set_num_threads(1)
