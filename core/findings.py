@@ -287,7 +287,7 @@ def _released(evidence: Evidence) -> Sentences:
             )
             yield (
                 f"**{columns[BEFORE].title}**, target in training mode, the attacker scored on what trained it, at ε = "
-                f"{columns[AFTER].epsilon:g}: {', '.join(parts)}."
+                f"{columns[AFTER].epsilon:g}{_sizes(before for before, _ in cells.values())}: {', '.join(parts)}."
             )
 
 
