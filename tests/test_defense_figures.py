@@ -154,6 +154,7 @@ def worst(left, **changes):
 def test_what_the_ensemble_left_is_said_at_its_epsilon_and_below():
     told = f"The whole ensemble leaves 0.05 of 0.90 at ε = {SPEC.attack.epsilon:.2f}"
     assert robustness.caveat(SPEC, [1.0, 0.9], None, SPEC.points - 1, worst(0.05)) == f"{told}."
+    assert robustness.caveat(SPEC, [1.0, 0.9], None, 0, worst(0.05)) == f"{told}."
     below = robustness.caveat(SPEC, [1.0, 0.9], None, 1, worst(0.05, samples=12))
     assert below == f"Not checked against a stronger attack at this ε yet. {told} (12 samples)."
 

@@ -113,7 +113,11 @@ def caveat(
     if result is not None:
         first = _caveat(spec, values, result, frame)
     else:
-        first = "" if is_within(worst, spec, frame) else "Not checked against a stronger attack at this ε yet."
+        first = (
+            ""
+            if frame == 0 or is_within(worst, spec, frame)
+            else "Not checked against a stronger attack at this ε yet."
+        )
     return f"{first} {at_worst(worst, spec)}".strip()
 
 

@@ -8,8 +8,9 @@ from core.figures import ablation_rows, studies, trial_words
 from core.studies import plans
 from core.studies.records import TrialRecord, TrialSpec
 from pages.ui import cache, downloads
+from pages.ui.tables_figures import USUAL
 
-PAPERS, STAND_IN = "noisy_mnist", "noisy_digits"
+STAND_IN = "noisy_digits"
 PLOT = {"displaylogo": False}
 HOW = "ACC with frozen matching, on held-out samples."
 ABLATIONS = (
@@ -37,7 +38,7 @@ ABLATIONS = (
 
 def usual(tab: str) -> str:
     """The data set that a tab opens with: the paper's, or the embedded stand-in while there is nothing of it."""
-    return next((name for name in (PAPERS, STAND_IN) if _is_begun(tab, name)), PAPERS)
+    return next((name for name in (USUAL, STAND_IN) if _is_begun(tab, name)), USUAL)
 
 
 def _is_begun(tab: str, dataset: str) -> bool:
