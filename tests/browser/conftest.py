@@ -116,9 +116,10 @@ def opening(chromium, server, request):
         height: int = 900,
         scheme: str = "light",
         wait: str = ".stage[data-frames]",
+        script: str = "",
     ):
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        context.add_init_script("localStorage.setItem('lab-tour-seen', '1')")
+        context.add_init_script("localStorage.setItem('lab-tour-seen', '1');" + script)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -114,6 +114,28 @@ def test_erase_undo_and_clear(open_own):
     page.wait_for_selector(CLUSTERS)
 
 
+LATE = """() => {
+    const listen = WebSocket.prototype.addEventListener;
+    WebSocket.prototype.addEventListener = function (kind, hear, options) {
+        const late = (event) => setTimeout(() => hear.call(this, event), 600);
+        return listen.call(this, kind, kind === "message" ? late : hear, options);
+    };
+}"""
+
+
+def test_quick_hands_on_a_slow_network_leave_the_page_alive(open_own):
+    """Streamlit's browser may have forgotten what the server, asked in the meantime, refers to: config.toml ends that."""
+    page = open_own(script=f"({LATE})()")
+    draw(page)
+    draw(page, middle=(0.5, 0.3), reach=0.1)
+    page.get_by_role("button", name="Undo", exact=True).click()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.wait_for_timeout(2500)
+    page.wait_for_selector(CLUSTERS)
+    draw(page)
+    page.wait_for_selector(CLEAN)
+
+
 def test_a_drawing_is_attacked_and_scrubbed(open_own):
     page = open_own("?seed=8&eps=0.6&attack=pgd")
     draw(page)
