@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 
 from pages.ui import components
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, for_each
 
 STANDARD = sys.stdlib_module_names
 
@@ -207,8 +207,8 @@ CORE = [name for name in SOURCES if name.split(".")[0] == "core"]
 COMPUTING = ("core.attacks", "core.defenses", "core.losses", "core.models")
 NETWORK_SIDE = [name for name in CORE if name.startswith(COMPUTING)]
 
-every_module = pytest.mark.parametrize("name", list(SOURCES))
-every_core_module = pytest.mark.parametrize("name", CORE)
+every_module = for_each(SOURCES)
+every_core_module = for_each(CORE)
 
 
 @cache
@@ -338,7 +338,7 @@ def test_core_does_not_print(name):
     assert below(name, PRINTING) or printed == []
 
 
-@pytest.mark.parametrize("name", NETWORK_SIDE)
+@for_each(NETWORK_SIDE)
 def test_nothing_is_fetched_from_the_device_inside_a_computation(name):
     fetching = ("item", "tolist", "cpu", "cuda", "numpy")
     fetched = [f"{name}:{node.lineno}" for call, node in calls(name) if call.split(".")[-1] in fetching]
@@ -404,7 +404,7 @@ PUBLIC = {  # names that others build on: they stay where they are
 }
 
 
-@pytest.mark.parametrize("module", PUBLIC)
+@for_each(PUBLIC)
 def test_public_names_stay_where_they_are(module):
     missing = [name for name in PUBLIC[module].split() if not hasattr(import_module(module), name)]
     assert missing == []

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -369,6 +370,7 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one_bit_for_bit(place
     process = start(*words)
     finished = finished_epochs(place)
     while not finished and process.poll() is None:
+        time.sleep(0.02)
         finished = finished_epochs(place)
     process.kill()
     process.communicate(timeout=60)

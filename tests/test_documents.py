@@ -22,14 +22,15 @@ from core.recipes import ALRDC, AR_DMVC, BY_PROTOCOL, alrdc, ar_dmvc_paper, ar_d
 from core.records import TrainSpec
 from core.runtime import PROJECT
 from core.training_intents import attacker_recipe, model_recipe
+from tests.conftest import for_each
 from tests.test_architecture import SOURCES, STANDARD, imports
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "DEPLOYMENT.md", "SECURITY.md")
 CHECKPOINTS = PROJECT / "checkpoints"
 CARDS, PROBLEMS = find_cards(CHECKPOINTS)
 
-every_document = pytest.mark.parametrize("name", DOCUMENTS)
-every_card = pytest.mark.parametrize("card", CARDS, ids=lambda card: f"{card.dataset}/{card.name}")
+every_document = for_each(DOCUMENTS)
+every_card = for_each(CARDS)
 
 
 def text(name):
@@ -58,8 +59,9 @@ def commands():
     return [(place, command.strip()) for place, found in told.items() for command in found]
 
 
-@pytest.mark.parametrize(("place", "command"), commands())
-def test_the_commands_that_documents_show_are_commands(place, command):
+@for_each(commands())
+def test_the_commands_that_documents_show_are_commands(shown):
+    _, command = shown
     words = command.removeprefix("python -m core ").split()
     if len(words) > 1 or words in (["list"], ["doctor"]):  # a command alone is only spoken of
         parser().parse_args(words)

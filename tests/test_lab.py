@@ -1,15 +1,17 @@
 import copy
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from core.attack_making import usual_objective
 from core.attacks import ATTACKS
-from core.checkpoints import load_card
+from core.checkpoints import load_card, weights_path
 from core.errors import LabError
+from core.frames import clean_scores
 from core.lab import CONTROLS, Lab
 from core.recipes import lab as lab_recipe
 from core.records import AttackSpec, SweepSpec, TrainSpec
@@ -102,6 +104,23 @@ def test_the_ensemble_has_the_attacker_trained_against_the_weights(lab):
 def test_the_seed_chooses_the_samples(lab):
     first, second = (lab.attack(replace(SPEC, attack="noise", seed=seed)).subject.index for seed in (0, 1))
     assert set(first) != set(second)
+
+
+def test_a_card_has_the_scores_of_the_weights_as_they_are_stored(tmp_path, monkeypatch):
+    tried = []
+
+    def find_narrow(tensors, bits, holds):
+        tried.append((bits, holds(tensors)))
+        return frozenset(name for name, tensor in tensors.items() if tensor.ndim > 1)
+
+    monkeypatch.setattr("core.checkpoint_training.find_narrow", find_narrow)
+    made = make_lab(tmp_path)
+    card = exhaust(made.train(replace(MODEL, epochs=1, samples=100)))
+    assert (card.bits, tried) == (16, [(16, True)])
+    with safe_open(weights_path(tmp_path / "checkpoints" / TARGET / card.name), "pt") as stored:
+        assert any(stored.get_slice(name).get_dtype() == "I8" for name in stored.keys())  # noqa: SIM118
+    model, (_, held_out) = made.library.model(card), made.library.parts(TARGET)
+    assert asdict(clean_scores(model, held_out)) == pytest.approx(card.scores["held_out"])
 
 
 def test_samples_come_from_the_held_out_half(lab):

@@ -124,7 +124,7 @@ LATE = """() => {
 
 
 def test_quick_hands_on_a_slow_network_leave_the_page_alive(open_own):
-    """Streamlit's browser may have forgotten what the server, asked in the meantime, refers to: config.toml ends that."""
+    """A late browser has forgotten what Streamlit's server takes it to have; config.toml has it resent."""
     page = open_own(script=f"({LATE})()")
     draw(page)
     draw(page, middle=(0.5, 0.3), reach=0.1)
