@@ -1,6 +1,6 @@
 """Tables: the tables and figures of the paper with ours beside them; what is not computed says so, and can be."""
 
-from pages.ui import address, errors, shell, tables_figures, tables_studies, tables_view
+from pages.ui import address, cache, errors, shell, tables_figures, tables_studies, tables_view
 
 STUDIES = {
     "weights": tables_studies.weights,
@@ -16,7 +16,8 @@ with errors.shown("page"):
         address.show_notices(repr(choice))
         tables_view.show(choice)
     elif tab == "confusion":
-        protocol, dataset = tables_view.pick_protocol(), tables_figures.pick_dataset()
+        protocol = tables_view.pick_protocol({card.protocol for card in cache.cards()})
+        dataset = tables_figures.pick_dataset()
         address.show_notices(f"{protocol} {dataset}")
         tables_figures.show(protocol, dataset)
     else:

@@ -1,6 +1,7 @@
 import pytest
 from conftest import PROJECT, texts
 from fake_lab import card
+from fake_studies import record
 from streamlit.testing.v1 import AppTest
 
 from core.figures import ablation_rows
@@ -110,6 +111,21 @@ def test_a_cell_of_a_trial_shows_where_it_comes_from(open_tables, lab):
     assert "commit abc" in texts(app, "caption")
     assert texts(app, "code") == "python -m core tables --dataset noisy_digits --train --scale full"
     assert not app.info
+
+
+def test_a_protocol_that_only_trials_were_made_by_can_be_chosen(open_tables, lab):
+    spec = plans.sized(plans.table_1("noisy_digits", "simvc", "paper", 0), "small")
+    assert open_tables().segmented_control(key="protocol").options == ["lab", "released"]
+    lab.studies.trials[spec] = record(spec, 0.625)
+    cache.forget_everything()
+    app = open_tables(protocol="paper", cell="simvc/noisy_digits/clean")
+    assert app.segmented_control(key="protocol").options == ["lab", "paper", "released"]
+    assert app.segmented_control(key="protocol").value == "paper"
+    assert "ours, protocol paper" in texts(app, "caption")
+    assert "trained by protocol paper" in texts(app, "caption")
+    app.segmented_control(key="tab").set_value("table_2").run()
+    assert "protocol" not in {control.key for control in app.segmented_control}  # transfers are the lab's
+    assert not app.exception
 
 
 def test_every_metric_and_matching_can_be_chosen(open_tables):

@@ -18,7 +18,8 @@ Scale = Literal["full", "small"]
 
 SCALES: tuple[Scale, ...] = ("full", "small")
 DEFENSES = ("ar_dmvc", "ar_dmvc_am")  # the paper's
-SEEDS = {"released": (0, 1, 2), "lab": (100, 200), "paper": (0,)}  # the lab's 0 is the checkpoint; runs count on
+# By protocol; the lab's 0 is the checkpoint, whose runs count on.
+SEEDS = {"lab": (100, 200), "paper": (0,), "released": (0, 1, 2)}
 WEIGHTS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # λ and γ of Figures 4 and 6-8
 COARSE = (1e-3, 1e-1, 1e1, 1e3)  # of them, first
 INNER_EPSILONS = (0.0, 0.1, None, 0.3)  # None for the recipe's

@@ -27,7 +27,6 @@ from core.records import (
     TheoremSpec,
 )
 from core.shelf import Shelf
-from core.studies.records import TrialRecord, TrialSpec
 from core.table_records import ResultTable
 from core.trace_records import TraceReport, TraceSpec
 from core.training_records import RunRecord
@@ -190,15 +189,16 @@ def table(name: str, protocol: str) -> ResultTable:
     return lab().table(name, protocol)
 
 
+@st.cache_data(ttl=60, max_entries=3, show_spinner="Reading the results …")
+def protocols(name: str) -> tuple[str, ...]:
+    """The protocols that a table has numbers of; looked up again after a minute."""
+    return lab().table_protocols(name)
+
+
 @st.cache_data(ttl=60, max_entries=1, show_spinner="Looking the results up …")
 def findings() -> dict[str, list[str]]:
     """What the kept numbers say of the paper; looked up again after a minute."""
     return lab().findings()
-
-
-def trial(spec: TrialSpec) -> TrialRecord | None:
-    """What a trial found, None where it was not made."""
-    return lab().studies.kept_trial(spec)
 
 
 @dataclass(frozen=True)

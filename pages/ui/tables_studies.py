@@ -49,19 +49,19 @@ def _is_begun(tab: str, dataset: str) -> bool:
         "ablations": lambda: (spec for *_, specs in ABLATIONS for spec in specs(dataset).values()),
         "weights": lambda: (plans.by_epoch(dataset), *(plans.weights(dataset, a, a) for a in plans.WEIGHTS)),
     }
-    return any(ablation_rows.best(spec, cache.trial) is not None for spec in own[tab]())
+    return any(_best(spec) is not None for spec in own[tab]())
 
 
 def ablations(dataset: str) -> None:
     """The paper's arguments that it shows no numbers for, and one view attacked at a time."""
     epsilon = cache.lab().dataset_facts(dataset).epsilon
     wanted = [spec for *_, specs in ABLATIONS for spec in specs(dataset).values()]
-    if any(ablation_rows.best(spec, cache.trial) is None for spec in wanted):
+    if any(_best(spec) is None for spec in wanted):
         _missing(dataset)
     for title, text, rows, specs in ABLATIONS:
         st.subheader(title, anchor=False)
         st.caption(f"{text} {HOW} ε = {epsilon:g}.")
-        _table(ablation_rows.TRIAL_HEADER, rows(dataset, cache.trial))
+        _table(ablation_rows.TRIAL_HEADER, rows(dataset, cache.lab().studies.kept_trial))
         _sources(list(specs(dataset).values()))
     st.subheader("One view attacked at a time", anchor=False)
     st.caption(f"The checkpoints of Table 1; the other views stay clean. {HOW} ε = {epsilon:g}.")
@@ -102,11 +102,7 @@ def weights(dataset: str) -> None:
         "point. The paper prints no numbers for them; it concludes that λ = 100 is best, that γ matters little, and "
         f"takes γ = 1. {HOW}"
     )
-    records = {
-        (a, b): ablation_rows.best(plans.weights(dataset, a, b), cache.trial)
-        for a in plans.WEIGHTS
-        for b in plans.WEIGHTS
-    }
+    records = {(a, b): _best(plans.weights(dataset, a, b)) for a in plans.WEIGHTS for b in plans.WEIGHTS}
     there = [record for record in records.values() if record is not None]
     if there:
         state = st.segmented_control(
@@ -131,7 +127,7 @@ def weights(dataset: str) -> None:
         "Figures 4 (b) and 6–8 (b): AR-DMVC-AM after every epoch of its training. The paper draws scores under the GAN "
         f"and concludes that 30 epochs are enough; ours are under attacks that need no training of their own. {HOW}"
     )
-    record = ablation_rows.best(plans.by_epoch(dataset), cache.trial)
+    record = _best(plans.by_epoch(dataset))
     if record is None or not record.epochs:
         _missing(dataset)
         return
@@ -142,6 +138,10 @@ def weights(dataset: str) -> None:
 
 
 UNDER = {"gan": "GAN", "pgd_assignment": "PGD on the assignment", "clean": "Clean"}
+
+
+def _best(spec: TrialSpec) -> TrialRecord | None:
+    return ablation_rows.best(spec, cache.lab().studies.kept_trial)
 
 
 def _share(record: TrialRecord, state: str) -> float:
@@ -155,7 +155,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _sources(specs: Sequence[TrialSpec]) -> None:
     """Where the numbers above come from."""
-    records = [ablation_rows.best(spec, cache.trial) for spec in specs]
+    records = [_best(spec) for spec in specs]
     there = [trial_words.protocol(record) for record in records if record is not None]
     if there:
         with st.expander("Where these numbers come from", icon=":material/receipt_long:"):

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.figures import table_text, table_words, tables
 from core.records import SweepSpec
-from core.studies.plans import SAMPLES
+from core.studies.plans import SAMPLES, SEEDS
 from core.table_records import METRICS, Column, ResultTable
 from pages.ui import address, cache, components, downloads, jobs_bar, tables_evidence
 
@@ -57,7 +57,7 @@ def pick_tab() -> str:
 
 def pick(name: str) -> Choice:
     """Pick data sets, controls, metric and matching of a table, as far as it has them."""
-    protocol = pick_protocol()
+    protocol = pick_protocol(cache.protocols(name))
     table = cache.table(name, protocol)
     datasets = _pick_datasets(table)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -75,13 +75,16 @@ MATCHING_HELP = (
 )
 
 
-def pick_protocol() -> str:
-    """Whose checkpoints are shown; asked only where there are several protocols."""
-    trained = {card.protocol for card in cache.cards()}
-    protocols = [name for name in ("lab", "paper", "released") if name in trained] or ["lab"]
-    if len(protocols) == 1:
-        return protocols[0]
-    return _pick_one("Protocol", "protocol", {name: name for name in protocols})
+PROTOCOL_HELP = (
+    "**lab**: the checkpoints, and trainings like them from other seeds. **released**: as the public code of AR-DMVC "
+    "does it, **paper**: as the paper says it; both trained for these tables alone, so that no page attacks them."
+)
+
+
+def pick_protocol(there: Collection[str]) -> str:
+    """Pick one of the protocols that something was trained by."""
+    names = [name for name in SEEDS if name in there] or [next(iter(SEEDS))]
+    return _pick_one("Protocol", "protocol", {name: name for name in names}, PROTOCOL_HELP)
 
 
 def _pick_one(label: str, key: str, options: dict[str, str], note: str | None = None) -> str:
