@@ -33,16 +33,24 @@ def show(table: ResultTable, row: str, column: Column, metric: str, matching: st
     _sentences(row, column, cell, metric, matching)
     rows = table_words.states(table, row, column)
     st.table(dict(zip(table_words.STATES_HEADER, zip(*rows, strict=True), strict=True)), border="horizontal")
+    if not cell.sweeps:  # no matrices either
+        _origin(row, column, cell)
+        return
     with st.container(horizontal=True, gap="large"):
         with st.container(width=MATRICES):
             _confusion(row, column, cell)
         with st.container(width=COMMANDS):
-            if table_words.protocol(column, cell):
-                st.caption(table_words.protocol(column, cell))
-            st.markdown("To make this number again:" if cell.ours else "To make it:")
-            for command in table_words.commands(cell):
-                st.code(command, language=None, wrap_lines=True)
-            _ways(row, column, cell)
+            _origin(row, column, cell)
+
+
+def _origin(row: str, column: Column, cell: Cell) -> None:
+    """What the number depends on, what makes it again, and the ways on."""
+    if table_words.protocol(column, cell):
+        st.caption(table_words.protocol(column, cell))
+    st.markdown("To make this number again:" if cell.ours else "To make it:")
+    for command in table_words.commands(cell):
+        st.code(command, language=None, wrap_lines=True)
+    _ways(row, column, cell)
 
 
 def _sentences(row: str, column: Column, cell: Cell, metric: str, matching: str) -> None:

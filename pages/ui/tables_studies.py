@@ -150,7 +150,9 @@ def _share(record: TrialRecord, state: str) -> float:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    st.table(dict(zip(header, zip(*rows, strict=True), strict=True)), border="horizontal")
+    """A table without the columns that have nothing."""
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    st.table({title: cells for title, cells in columns.items() if any(cells)}, border="horizontal")
 
 
 def _sources(specs: Sequence[TrialSpec]) -> None:
