@@ -65,17 +65,22 @@ def findings(evidence: Evidence) -> dict[str, list[str]]:
 
 
 def _before(evidence: Evidence) -> Sentences:
+    return _reached(evidence.table_1)
+
+
+def _reached(table: ResultTable, state: str = "") -> Sentences:
+    """How many models cluster the clean samples as well as the paper's, and which do not."""
     for dataset in REAL:
-        column = evidence.column(dataset, BEFORE)
-        cells = evidence.there(dataset, BEFORE, [model for model in MODELS if model not in ("cl_mvc", plans.OWN)])
+        column = next(c for c in table.columns if (c.dataset, c.state) == (dataset, BEFORE))
+        cells = {model: table.cells[model, column.key] for model in table.rows}
         changes = {model: difference(cell, column, "accuracy", "rematched") for model, cell in cells.items()}
-        if not cells:
+        known = {model: cells[model] for model, change in changes.items() if change is not None}
+        if not known:
             continue
-        good = [model for model, change in changes.items() if agreement(change) in ("agrees", "higher")]
-        lower = {model: cell for model, cell in cells.items() if model not in good}
+        lower = {model: cell for model, cell in known.items() if agreement(changes[model]) == "lower"}
         text = (
-            f"**{column.title}**: {len(good)} of {len(cells)} models reach the paper's ACC within {AGREES:g} or exceed "
-            f"it{_sizes(cells.values())}."
+            f"**{column.title}{state}**: {len(known) - len(lower)} of {len(known)} models reach the paper's ACC "
+            f"within {AGREES:g} or exceed it{_sizes(known.values())}."
         )
         if lower:
             parts = (f"{words.model_name(m)} {_mean(cell)} (paper {_paper(cell)})" for m, cell in lower.items())
@@ -272,6 +277,7 @@ def _inner(evidence: Evidence) -> Sentences:
 
 
 def _released(evidence: Evidence) -> Sentences:
+    yield from _reached(evidence.released, " before the attack")
     table = evidence.released
     for dataset in (*REAL, "noisy_digits"):
         columns = {c.state: c for c in table.columns if c.dataset == dataset}
