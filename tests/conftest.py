@@ -53,7 +53,7 @@ def own_cache(tmp_path_factory):
 def stored_without_a_search():
     """Which layers bear fewer bits is not looked for: that scores a dozen times what a test trained for a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.checkpoint_training.find_narrow", lambda *_: frozenset())
+        patch.setattr("core.checkpoint_training.find_narrow", lambda *_: {})
         yield
 
 
