@@ -115,7 +115,7 @@ def test_a_student_holds_where_its_teacher_falls(trained, blobs):
     data, budget = blobs.take(torch.arange(80)), Budget(epsilon=0.3)
     network = Distillation(trained)
     loss = make_loss(network, attack=pgd(), budget=budget, decay=0.5)
-    phase = Phase("distillation", 8, network, (Update(loss, adam(network.student.parameters(), 1e-3)),))
+    phase = Phase("distillation", 5, network, (Update(loss, adam(network.student.parameters(), 1e-3)),))
     teacher = deepcopy(network.teacher)
     for _ in fit([phase], data, batch_size=20, generator=seeded()):
         pass
