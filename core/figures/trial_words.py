@@ -49,7 +49,7 @@ def _part(dataset: str, classes: tuple[int, ...]) -> str:
 
 def _shorter(train: TrainSpec) -> str:
     """Where a training is shorter than its recipe."""
-    wishes = {"epochs": train.epochs, "seeds tried": train.runs}
-    parts = [f"{value} {name}" for name, value in wishes.items() if value is not None]
+    wishes = {"epoch": train.epochs, "seed": train.runs}
+    parts = [f"{value} {name}{'s' * (value != 1)}" for name, value in wishes.items() if value is not None]
     parts += [f"convolutions in {train.precision}"] if train.precision else []
     return f" ({', '.join(parts)})" if parts else ""
