@@ -62,7 +62,7 @@ class Stored:
 
     weights: Tensors
     bits: int
-    narrow: Mapping[str, int]
+    narrow: frozenset[str]
     scores: ScoreTable
 
 
@@ -165,7 +165,7 @@ def _store_smaller(plan: Plan, run: int, weights: Tensors) -> Stored:
     is_small = plan.intent.spec.kind == "attacker"
     candidates = (16, 32) if is_small else (8, 16, 32)
     bits = next(bits for bits in candidates if bits == 32 or holds(dequantize(quantize(left, bits))))
-    narrow = {} if is_small or bits == 8 else find_narrow(left, bits, holds)
+    narrow = frozenset() if is_small or bits == 8 else find_narrow(left, bits, holds)
     return Stored(left, bits, narrow, rescored(dequantize(quantize(left, bits, narrow))))
 
 

@@ -6,7 +6,7 @@ The card's own place names the weights: checkpoints/<dataset>/<name>.json belong
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -22,7 +22,7 @@ from torch import Tensor
 from core.cards import parse_card
 from core.errors import LabError, shortened
 from core.files import before, read_limited, remove_leftovers, write_together
-from core.quantization import NONE, dequantize, quantize
+from core.quantization import dequantize, quantize
 from core.records import CheckpointCard
 
 LARGEST_WEIGHTS = 512 * 2**20  # bytes
@@ -34,9 +34,9 @@ REMEDY = "Restore it from the repository, or train it again with python -m core 
 
 
 def save_checkpoint(
-    folder: Path, card: CheckpointCard, tensors: Mapping[str, Tensor], narrow: Mapping[str, int] = NONE
+    folder: Path, card: CheckpointCard, tensors: Mapping[str, Tensor], narrow: Collection[str] = ()
 ) -> CheckpointCard:
-    """Write weights with the card's bits, those in ``narrow`` with 8, then the card, each in one piece.
+    """Write weights with the card's bits, those named in ``narrow`` with 8, then the card, each in one piece.
 
     Returns the card with the weights' digest.
 

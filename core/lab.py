@@ -67,7 +67,7 @@ from core.shelf import Shelf
 from core.store import ResultStore
 from core.studies.room import Studies
 from core.table_records import ResultTable
-from core.tables import Sources, make_table, protocols
+from core.tables import Sources, make_table
 from core.trace_records import TraceReport, TraceSpec
 from core.training_intents import repeats
 from core.training_plans import plan_training
@@ -275,14 +275,7 @@ class Lab:
 
     def table(self, name: str, protocol: str = "lab") -> ResultTable:
         """One of the paper's tables, ours beside it, from cards and kept sweeps. Runs nothing."""
-        return make_table(name, self._sources(), protocol)
-
-    def table_protocols(self, name: str) -> tuple[str, ...]:
-        """The protocols that one of the paper's tables has a number of ours for. Runs nothing."""
-        return protocols(name, self._sources())
-
-    def _sources(self) -> Sources:
-        return Sources(
+        sources = Sources(
             models=self.cards("model"),
             attackers=self.cards("attacker"),
             facts=DATASET_FACTS,
@@ -290,6 +283,7 @@ class Lab:
             trial=self.studies.kept_trial,
             repeats=repeats,
         )
+        return make_table(name, sources, protocol)
 
     def findings(self) -> dict[str, list[str]]:
         """What the kept numbers say of the paper, sentences by chapter. Runs nothing."""

@@ -1,13 +1,12 @@
 """Fewer bits a weight on the disk: 32, 16 or 8; in memory weights are always float32.
 
 8 bits are symmetric integers with one float32 scale a row (a convolution's or a linear layer's output), or a scale
-for every 64 or 16 weights of a row, which is closer and half a bit or two bits more; what has less than two
-dimensions, biases and running statistics, keeps 32 bits, which is little. A layer that can bear 8 bits may be stored
-with them where the others cannot.
+for every 64 weights of a row, which is closer and half a bit more; what has less than two dimensions, biases and
+running statistics, keeps 32 bits, which is little. A layer that can bear 8 bits may be stored with them where the
+others cannot.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -16,13 +15,12 @@ from core.errors import LabError
 
 SCALE = ".scale"  # behind a tensor's name: the scales of its rows
 LARGEST = 127
-GROUPS = (64, 16)  # weights with a scale of their own in a narrow layer: fewer where that many are too many
-NONE: Mapping[str, int] = MappingProxyType({})
+GROUP = 64  # weights with a scale of their own in a narrow layer
 WORTH_IT = 20_000  # weights of a layer for which 8 bits are tried on its own
 
 
-def quantize(tensors: Mapping[str, Tensor], bits: int, narrow: Mapping[str, int] = NONE) -> dict[str, Tensor]:
-    """The tensors as they are stored with ``bits`` a weight, those in ``narrow`` with 8 and a scale for so many.
+def quantize(tensors: Mapping[str, Tensor], bits: int, narrow: Collection[str] = ()) -> dict[str, Tensor]:
+    """The tensors as they are stored with ``bits`` a weight, those named in ``narrow`` with 8 and a scale for 64.
 
     Raises :class:`LabError` for other bits than 8, 16 and 32.
     """
@@ -37,7 +35,7 @@ def quantize(tensors: Mapping[str, Tensor], bits: int, narrow: Mapping[str, int]
         elif wanted == 16 or name + SCALE in tensors:  # a name that is taken
             stored[name] = tensor.half()
         else:
-            scales = _scales(tensor, narrow.get(name, 0))
+            scales = _scales(tensor, GROUP if name in narrow else 0)
             stored[name + SCALE] = scales
             stored[name] = _scaled(tensor, 1 / scales).round().to(torch.int8)
     return stored
@@ -57,17 +55,16 @@ def dequantize(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def find_narrow(
     tensors: Mapping[str, Tensor], bits: int, holds: Callable[[Mapping[str, Tensor]], bool]
-) -> dict[str, int]:
+) -> frozenset[str]:
     """The large layers that bear 8 bits while the others have ``bits``, tried one after the other, largest first.
 
-    With each the weights of a scale, of GROUPS. ``holds`` says of float32 tensors whether they are still as good.
+    ``holds`` says of float32 tensors whether they are still as good.
     """
-    narrow: dict[str, int] = {}
+    narrow: frozenset[str] = frozenset()
     for name in sorted(tensors, key=lambda name: -tensors[name].numel()):
-        if tensors[name].ndim < 2 or tensors[name].numel() < WORTH_IT:
-            continue
-        tried = (narrow | {name: group} for group in GROUPS)
-        narrow = next((wish for wish in tried if holds(dequantize(quantize(tensors, bits, wish)))), narrow)
+        large = tensors[name].ndim > 1 and tensors[name].numel() >= WORTH_IT
+        if large and holds(dequantize(quantize(tensors, bits, narrow | {name}))):
+            narrow |= {name}
     return narrow
 
 

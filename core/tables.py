@@ -69,12 +69,6 @@ def make_table(name: str, sources: Sources, protocol: str = "lab") -> ResultTabl
     return TABLES[name](sources, protocol)
 
 
-def protocols(name: str, sources: Sources) -> tuple[str, ...]:
-    """The protocols that a table of TABLES has a number of ours for."""
-    tables = (make_table(name, sources, protocol) for protocol in plans.SEEDS)
-    return tuple(table.protocol for table in tables if any(cell.results for cell in table.cells.values()))
-
-
 def check_dataset(dataset: str) -> None:
     """Raises :class:`LabError` for a data set that these tables have no column for."""
     if dataset not in DATASETS:

@@ -25,6 +25,9 @@ SIDE = 24  # the smallest that the GAN attack's networks take
 def for_each(values):
     """One test over all of these: hundreds of tests of their own would take longer than what they check."""
 
+    values = tuple(values)
+    assert values, "There is nothing to test."
+
     def decorate(check):
         def test():
             for value in values:
@@ -53,7 +56,7 @@ def own_cache(tmp_path_factory):
 def stored_without_a_search():
     """Which layers bear fewer bits is not looked for: that scores a dozen times what a test trained for a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.checkpoint_training.find_narrow", lambda *_: {})
+        patch.setattr("core.checkpoint_training.find_narrow", lambda *_: frozenset())
         yield
 
 

@@ -37,7 +37,7 @@ from core.records import (
 )
 from core.sweep_scores import scores_of
 from core.table_records import ResultTable
-from core.tables import Sources, make_table, protocols
+from core.tables import Sources, make_table
 from core.trace_records import TraceFrame, TraceReport, TraceSpec
 from core.training_records import TrainingPlan
 
@@ -202,13 +202,7 @@ class FakeLab:
         return self.confusions.get(spec.digest)
 
     def table(self, name: str, protocol: str = "lab") -> ResultTable:
-        return make_table(name, self._sources(), protocol)
-
-    def table_protocols(self, name: str) -> tuple[str, ...]:
-        return protocols(name, self._sources())
-
-    def _sources(self) -> Sources:
-        return Sources(
+        sources = Sources(
             models=self.cards(),
             attackers=(replace(self.attacker("noisy_digits", "cl_mvc"), recipe={"epsilon": 0.3}, scores=UNDER_ATTACK),),
             facts=DATASET_FACTS,
@@ -216,6 +210,7 @@ class FakeLab:
             trial=self.studies.kept_trial,
             repeats=lambda spec, card: False,
         )
+        return make_table(name, sources, protocol)
 
     def findings(self) -> dict[str, list[str]]:
         return {"Before the attack": ["**NoisyMNIST**: 1 of 2 models."]}

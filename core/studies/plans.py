@@ -18,7 +18,7 @@ Scale = Literal["full", "small"]
 
 SCALES: tuple[Scale, ...] = ("full", "small")
 DEFENSES = ("ar_dmvc", "ar_dmvc_am")  # the paper's
-# By protocol; the lab's 0 is the checkpoint, whose runs count on.
+# By protocol, in the order they are offered; the lab's 0 is the checkpoint, whose runs count on.
 SEEDS = {"lab": (100, 200), "paper": (0,), "released": (0, 1, 2)}
 WEIGHTS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)  # λ and γ of Figures 4 and 6-8
 COARSE = (1e-3, 1e-1, 1e1, 1e3)  # of them, first

@@ -27,6 +27,7 @@ from core.records import (
     TheoremSpec,
 )
 from core.shelf import Shelf
+from core.studies.plans import SEEDS
 from core.table_records import ResultTable
 from core.trace_records import TraceReport, TraceSpec
 from core.training_records import RunRecord
@@ -192,7 +193,7 @@ def table(name: str, protocol: str) -> ResultTable:
 @st.cache_data(ttl=60, max_entries=3, show_spinner="Reading the results …")
 def protocols(name: str) -> tuple[str, ...]:
     """The protocols that a table has numbers of; looked up again after a minute."""
-    return lab().table_protocols(name)
+    return tuple(protocol for protocol in SEEDS if any(cell.results for cell in table(name, protocol).cells.values()))
 
 
 @st.cache_data(ttl=60, max_entries=1, show_spinner="Looking the results up …")

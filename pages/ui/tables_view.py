@@ -77,7 +77,7 @@ MATCHING_HELP = (
 
 PROTOCOL_HELP = (
     "**lab**: the checkpoints, and trainings like them from other seeds. **released**: as the public code of AR-DMVC "
-    "does it, **paper**: as the paper says it; both trained for these tables alone, so that no page attacks them."
+    "does it, **paper**: as the paper says it. What was trained for these tables alone left numbers, no checkpoint."
 )
 
 
