@@ -69,7 +69,7 @@ from core.studies.room import Studies
 from core.table_records import ResultTable
 from core.tables import Sources, make_table
 from core.trace_records import TraceReport, TraceSpec
-from core.training_intents import repeats
+from core.training_intents import repeats, training_of
 from core.training_plans import plan_training
 from core.training_records import TrainingPlan
 from core.types import MultiViewDataset
@@ -281,6 +281,7 @@ class Lab:
             facts=DATASET_FACTS,
             stored=self.scores,
             trial=self.studies.kept_trial,
+            training=training_of,
             repeats=repeats,
         )
         return make_table(name, sources, protocol)

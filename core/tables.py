@@ -41,8 +41,8 @@ AGREES = 0.05  # the largest difference from the paper's one run that counts as 
 class Sources:
     """Where a table's numbers come from.
 
-    ``stored`` looks up a sweep on today's weights, ``repeats`` says whether a training is a checkpoint's but for its
-    seed.
+    ``stored`` looks up a sweep on today's weights, ``training`` is how a checkpoint was made, ``repeats`` says whether
+    a training is a checkpoint's but for its seed.
     """
 
     models: tuple[CheckpointCard, ...]
@@ -50,6 +50,7 @@ class Sources:
     facts: Mapping[str, DatasetFacts]
     stored: Callable[[SweepSpec], SweepScores | None]
     trial: Callable[[TrialSpec], TrialRecord | None]
+    training: Callable[[CheckpointCard], TrainSpec | None]
     repeats: Callable[[TrainSpec, CheckpointCard], bool]
 
     def model(self, dataset: str, model: str, protocol: str) -> CheckpointCard | None:
@@ -235,7 +236,8 @@ def _with_seeds(sources: Sources, column: Column, cell: Cell, ours: Result, seed
     """The checkpoint's number and those of trials that differ from its training in the seed alone."""
     card = cell.card
     assert card is not None
-    sized = (plans.sized(spec, scale) for scale in plans.SCALES for spec in seeds)
+    training = sources.training(card)
+    sized = (plans.sized(spec, scale, training) for scale in plans.SCALES for spec in seeds)
     found = ((result, result.trial) for result in _trials(sources, column, sized))
     others = {result.seed: result for result, trial in found if trial and sources.repeats(trial.spec.train, card)}
     return replace(cell, results=(ours, *others.values()))

@@ -1,6 +1,7 @@
 """What a training spec decides before any data are read: the recipe, the opponent, the names."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,17 @@ from core.recipes.base import (
     RobustDistillation,
 )
 from core.records import ATTACKER_KINDS, CheckpointCard, TrainSpec, digest
+
+OPTIONS: dict[str, Callable[[str], Any]] = {  # of ``core train`` in the order of a command line, with their types
+    "protocol": str,
+    "seed": int,
+    "samples": int,
+    "epochs": int,
+    "runs": int,
+    "epsilon": float,
+    "precision": str,
+    "latent": int,
+}
 
 
 @dataclass(frozen=True)
@@ -110,11 +122,22 @@ def command(spec: TrainSpec) -> str:
     """The command line that makes this checkpoint."""
     name = spec.name if spec.kind in ATTACKER_KINDS else spec.model
     words = [f"python -m core train {spec.dataset}/{name}"]
-    for option in ("protocol", "seed", "samples", "epochs", "runs", "epsilon", "precision", "latent"):
+    for option in OPTIONS:
         value = getattr(spec, option)
         if value != getattr(TrainSpec(dataset="", model=""), option):
             words.append(f"--{option} {value}")
     return " ".join(words)
+
+
+def training_of(card: CheckpointCard) -> TrainSpec | None:
+    """The training of a model whose :func:`command` its card holds; None where the card holds something else."""
+    words = card.command.replace("--", "").split()[5:]  # behind "python -m core train" and the name
+    try:
+        given = {option: OPTIONS[option](value) for option, value in zip(words[::2], words[1::2], strict=True)}
+        spec = TrainSpec(dataset=card.dataset, model=card.model, **given)
+    except (KeyError, ValueError, LabError):
+        return None
+    return spec if command(spec) == card.command else None
 
 
 def model_recipe(spec: TrainSpec) -> Recipe:

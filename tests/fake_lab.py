@@ -208,6 +208,7 @@ class FakeLab:
             facts=DATASET_FACTS,
             stored=lambda spec: self.kept.get(spec.digest),
             trial=self.studies.kept_trial,
+            training=lambda card: None,
             repeats=lambda spec, card: False,
         )
         return make_table(name, sources, protocol)

@@ -165,7 +165,7 @@ MAY_IMPORT = {
     "core.distributed core.doctor core.errors core.figures.ensemble_words core.figures.table_text core.figures.tables "
     "core.lab core.latent.tables core.matrix core.models core.neighbours core.published.alrdc core.published.clustr "
     "core.published.ncp_acl core.recipes core.records core.runtime core.studies core.table_records core.tables "
-    "core.walk",
+    "core.training_intents core.walk",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans core.table_records",
 }
 

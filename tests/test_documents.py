@@ -21,7 +21,7 @@ from core.models import MODELS
 from core.recipes import ALRDC, AR_DMVC, BY_PROTOCOL, alrdc, ar_dmvc_paper, ar_dmvc_released, lab, ncp_acl
 from core.records import TrainSpec
 from core.runtime import PROJECT
-from core.training_intents import attacker_recipe, model_recipe
+from core.training_intents import attacker_recipe, model_recipe, training_of
 from tests.conftest import for_each
 from tests.test_architecture import SOURCES, STANDARD, imports
 
@@ -216,6 +216,7 @@ def test_the_command_of_a_card_still_gives_its_recipe(card):
     options = parser().parse_args(card.command.removeprefix("python -m core ").split())
     spec = train_spec(options)
     assert (spec.dataset, spec.name, spec.kind) == (card.dataset, card.name, card.kind)
+    assert training_of(card) == (spec if card.kind == "model" else None)
     recipe = asdict(model_recipe(spec) if spec.kind == "model" else attacker_recipe(spec, card.model))
     recipe.pop("attacker", None)  # its own card has it
     assert json.loads(json.dumps(recipe)) == card.recipe

@@ -44,6 +44,7 @@ def evidence(models=MODELS, *, sweep=lambda spec: None, transfer=lambda spec: No
         facts=DATASET_FACTS,
         stored=lambda spec: None,
         trial=trial,
+        training=lambda card: None,
         repeats=lambda spec, card: False,
     )
     return Evidence(

@@ -15,8 +15,8 @@ from core.store import ResultStore
 from core.studies import kept, plans
 from core.studies.records import STATES, Change, TransferSpec, TrialSpec
 from core.studies.trial import UNTRAINED, changed, changed_attacker
-from core.tables import MODELS
-from core.training_intents import attacker_recipe, model_recipe
+from core.tables import MODELS, concerns
+from core.training_intents import attacker_recipe, model_recipe, repeats, training_of
 
 TRAIN = TrainSpec(dataset="patched_digits", model="simvc", samples=100, epochs=2, runs=1)
 QUICK = TrialSpec(train=TRAIN, epsilons=(0.1, 0.3), states=("noise", "gan"), attacker_epochs=1, scored_samples=24)
@@ -223,6 +223,32 @@ def test_a_plan_has_every_trial_once_and_released_first(scale):
     assert [trial.train.protocol for trial in trials[:20]] == ["released"] * 20
     assert [trial.train.dataset for trial in trials[:20]] == ["noisy_mnist"] * 10 + ["noisy_fashion"] * 10
     assert all((trial.train.samples is None) == (scale == "full") for trial in trials)
+
+
+def test_a_small_trial_beside_a_checkpoint_is_its_training_from_another_seed():
+    lab = Lab(checkpoints=PROJECT / "checkpoints", device="cpu")
+    cards = {(card.dataset, card.model): card for card in lab.cards() if concerns(card) and card.protocol == "lab"}
+    datasets = sorted({dataset for dataset, _ in cards})
+    trials = plans.plan(datasets, MODELS, "small", [training_of(card) for card in cards.values()])
+    for seed in plans.SEEDS["lab"]:
+        beside = {
+            (t.train.dataset, t.train.model): t for t in trials if t.train.seed == seed and t.train.protocol == "lab"
+        }
+        assert beside.keys() >= cards.keys()
+        assert all(repeats(beside[place].train, card) for place, card in cards.items())
+    usual = plans.plan(datasets, MODELS, "small")
+    assert set(usual) - set(trials)  # a recipe of fewer runs or epochs is somewhere followed
+    assert all(trial.train.seed in plans.SEEDS["lab"] for trial in set(usual) ^ set(trials))
+
+
+@pytest.mark.parametrize(
+    "words", ["", "--seed", "--seed one", "--seeds 3", "--seed -1", "--seed 0", "--runs 2 --seed 3", "--epsilon 0.1"]
+)
+def test_a_command_that_a_card_cannot_have_is_no_training(words):
+    card = next(card for card in Lab(checkpoints=PROJECT / "checkpoints", device="cpu").cards())
+    usual = f"python -m core train {card.dataset}/{card.model}"
+    assert training_of(replace(card, command=usual)) == TrainSpec(dataset=card.dataset, model=card.model)
+    assert training_of(replace(card, command=f"{usual} {words or 'now'}")) is None
 
 
 def test_a_coarse_grid_comes_before_a_fine_one():

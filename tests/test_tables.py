@@ -16,13 +16,12 @@ from core.published.ar_dmvc import CONFUSION_FIGURES, TABLE_1, TABLE_2, TABLE_3
 from core.recipes import AR_DMVC, OWN
 from core.records import AttackSpec, Scores, SweepSpec, TrainSpec
 from core.store import ResultStore
-from core.studies import plans
 from core.sweep_scores import scores_of
 from core.table_records import Cell, Result
 from core.tables import DATASETS as SHOWN
 from core.tables import MODELS as ROWS
 from core.tables import STANDS_FOR, Sources, agreement, contradiction, difference, make_table, spread
-from core.training_intents import model_recipe, recipe_values, repeats
+from core.training_intents import command, model_recipe, recipe_values, repeats, training_of
 
 MNIST = "noisy_mnist"
 
@@ -41,6 +40,7 @@ def sources(models=(), attackers=(), stored=None, trial=None):
         facts=DATASET_FACTS,
         stored=stored or (lambda *key: None),
         trial=trial or (lambda spec: None),
+        training=training_of,
         repeats=repeats,
     )
 
@@ -182,7 +182,8 @@ def as_trained(dataset="noisy_digits", **changes):
     """The card of an EAMC that was trained so."""
     spec = TrainSpec(dataset=dataset, model="eamc", **changes)
     samples = changes.get("samples", DATASET_FACTS[dataset].samples // 2)
-    return replace(card("eamc", dataset), recipe=recipe_values(model_recipe(spec)), samples=samples)
+    recipe = recipe_values(model_recipe(spec))
+    return replace(card("eamc", dataset), recipe=recipe, samples=samples, command=command(spec))
 
 
 def test_other_seeds_stand_beside_the_checkpoints():
@@ -198,9 +199,12 @@ def test_other_seeds_stand_beside_the_checkpoints():
     assert "over 3 seeds" in table_words.spoken(cell, there, "accuracy", "frozen")
 
 
-@pytest.mark.parametrize(("size", "seeds"), [({}, 1), ({"samples": plans.SMALL_SAMPLES, "epochs": 10, "runs": 1}, 3)])
+@pytest.mark.parametrize(
+    ("size", "seeds"),
+    [({}, 1), ({"samples": 4000, "epochs": 10, "runs": 1}, 3), ({"samples": 2000, "epochs": 20, "runs": 2}, 3)],
+)
 def test_seeds_of_another_size_are_not_mixed(size, seeds):
-    trials = made({100: 0.7, 200: 0.8}, samples=plans.SMALL_SAMPLES)
+    trials = made({100: 0.7, 200: 0.8}, **(size or {"samples": 4000, "epochs": 10}))
     table = make_table("table_1", sources((as_trained(MNIST, **size),), (attacker(),), trial=trials))
     assert len(table.cells["eamc", f"{MNIST}/clean"].results) == seeds
 

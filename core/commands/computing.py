@@ -19,6 +19,7 @@ from core.records import AttackScores, CheckpointCard, SweepSpec
 from core.studies import plans
 from core.studies.records import TransferRecord, TransferSpec, TrialSpec
 from core.tables import MODELS, check_dataset, concerns
+from core.training_intents import training_of
 from core.walk import walk
 
 Spec = TypeVar("Spec", SweepSpec, TransferSpec)
@@ -74,7 +75,8 @@ def compute(options: Namespace) -> None:
     ]
     if options.train:
         scale: plans.Scale = options.scale or ("small" if lab.device == "cpu" else "full")
-        trials = plans.plan(options.dataset, MODELS, scale)
+        trainings = [training for training in map(training_of, cards) if training]
+        trials = plans.plan(options.dataset, MODELS, scale, trainings)
         lines.append(run_trials(lab, trials, options, clock).sentence("trials"))
     print(*lines, sep="\n", file=sys.stderr)
 

@@ -103,12 +103,21 @@ def transfer(dataset: str) -> TransferSpec:
     return TransferSpec(dataset=dataset, epsilon=facts.epsilon, samples=min(SAMPLES, facts.samples // 2))
 
 
-def sized(spec: TrialSpec, scale: Scale) -> TrialSpec:
-    """A trial of the recipe's size, or of one that a processor does in minutes: that of the checkpoints made on one."""
+def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) -> TrialSpec:
+    """A trial of the recipe's size, or of one that a processor does in minutes.
+
+    With the training of the ``checkpoint`` beside whose number a small one is to stand, it is that from another seed,
+    unless that was of full size.
+    """
     if scale == "full":
         return spec
     train, is_defense = replace(spec.train, precision="bfloat16"), spec.train.model in (*DEFENSES, OWN)
-    if DATASET_FACTS[train.dataset].origin == "embedded":
+    is_embedded = DATASET_FACTS[train.dataset].origin == "embedded"
+    if checkpoint is not None and (is_embedded or checkpoint.samples):
+        train = replace(checkpoint, seed=train.seed, precision=train.precision)
+        epochs = None if is_embedded else SMALL_ATTACKER_EPOCHS
+        return replace(spec, train=train, attacker_epochs=epochs, scored_samples=SMALL_SCORED)
+    if is_embedded:
         if spec.states != STATES or spec.by_epoch:  # no other seed of a checkpoint
             train = replace(train, runs=1, epochs=SMALL_EMBEDDED_DEFENSE_EPOCHS if is_defense else None)
         return replace(spec, train=train, scored_samples=SMALL_SCORED)
@@ -186,9 +195,19 @@ def attacker_terms(dataset: str) -> dict[str, TrialSpec]:
     }
 
 
-def plan(datasets: Sequence[str], models: Sequence[str], scale: Scale) -> list[TrialSpec]:
-    """Every trial of these data sets, each once, the most important first."""
-    return list(dict.fromkeys(sized(spec, scale) for spec in _in_order(datasets, models)))
+def plan(
+    datasets: Sequence[str], models: Sequence[str], scale: Scale, checkpoints: Sequence[TrainSpec] = ()
+) -> list[TrialSpec]:
+    """Every trial of these data sets, each once, the most important first; ``checkpoints`` are their trainings."""
+    trainings = {(train.dataset, train.model, train.protocol): train for train in checkpoints}
+
+    def beside(spec: TrialSpec) -> TrainSpec | None:
+        """The checkpoint that a trial of Table 1 repeats from another seed."""
+        train = spec.train
+        is_repeat = spec == table_1(train.dataset, train.model, train.protocol, train.seed)
+        return trainings.get((train.dataset, train.model, train.protocol)) if is_repeat else None
+
+    return list(dict.fromkeys(sized(spec, scale, beside(spec)) for spec in _in_order(datasets, models)))
 
 
 def _in_order(datasets: Sequence[str], models: Sequence[str]) -> Iterator[TrialSpec]:

@@ -24,6 +24,7 @@ CHROMIUM_ARGS = [
 ]
 SECONDS_AN_EPSILON = 0.25  # a file of tests that watches nothing grow says less: PACE
 PATIENCE = 120_000  # milliseconds; only a starved machine comes near it
+REST = 700  # milliseconds after which the app takes a hand to rest
 SEEN = 3000  # characters of a page that a failed test reports
 
 
@@ -79,10 +80,19 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def warm(chromium, server):
+def context(chromium):
+    """One visitor for all tests of a file, so that the browser reads and compiles the app's scripts once."""
+    context = chromium.new_context()
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script("localStorage.setItem('lab-tour-seen', '1');")
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def warm(context, server):
     """A server that has run app.py once, as Streamlit needs before it takes the address of another page."""
-    page = chromium.new_page()
-    page.set_default_timeout(PATIENCE)
+    page = context.new_page()
     page.goto(server)
     page.wait_for_selector(".stage[data-frames]")
     page.close()
@@ -105,9 +115,9 @@ def what_was_seen(page) -> str:
 
 
 @contextmanager
-def opening(chromium, server, request):
+def opening(context, server, request):
     """Opens the app at a query, in a new session, and checks afterwards that nothing went wrong unseen."""
-    contexts, complaints = [], []
+    pages, complaints = [], []
 
     def go(
         query: str = "",
@@ -118,39 +128,53 @@ def opening(chromium, server, request):
         wait: str = ".stage[data-frames]",
         script: str = "",
     ):
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        context.add_init_script("localStorage.setItem('lab-tour-seen', '1');" + script)
-        contexts.append(context)
         page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        page.add_init_script(script)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda m: complaints.append(f"{m.text} {m.location['url']}") if is_complaint(m) else None)
         page.on("request", lambda r: complaints.append(r.url) if is_foreign(r.url, server) else None)
-        page.set_default_timeout(PATIENCE)
         page.goto(f"{server}/{query}")
         page.wait_for_selector(wait)
         return page
 
     yield go
-    for context in contexts:
+    for page in pages:
         if request.node.stash.get(FAILED, False):
-            for page in context.pages:
-                request.node.add_report_section("teardown", "page", what_was_seen(page))
-        context.close()
+            request.node.add_report_section("teardown", "page", what_was_seen(page))
+        page.close()
     assert complaints == []
 
 
 @pytest.fixture
-def open_page(chromium, server, request):
+def open_page(context, server, request):
     """A page for one test."""
-    with opening(chromium, server, request) as go:
+    with opening(context, server, request) as go:
         yield go
 
 
 @pytest.fixture(scope="module")
-def open_shared_page(chromium, server, request):
+def open_shared_page(context, server, request):
     """A page for tests that leave it as they found it."""
-    with opening(chromium, server, request) as go:
+    with opening(context, server, request) as go:
         yield go
+
+
+def watch_sending(page) -> None:
+    """Count in ``window.sent`` what the page tells Python from now on.
+
+    A hand rests later than it does for people: a busy machine may be slow between two keys.
+    """
+    page.evaluate(
+        f"""() => {{
+            window.sent = 0;
+            const send = WebSocket.prototype.send, later = window.setTimeout;
+            WebSocket.prototype.send = function (...data) {{ window.sent += 1; return send.apply(this, data); }};
+            window.setTimeout = (f, ms, ...rest) => later(f, ms === {REST} ? {4 * REST} : ms, ...rest);
+        }}"""
+    )
 
 
 def resize(page, width: int) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import follow, resize
+from tests.browser.conftest import follow, resize, watch_sending
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -70,7 +70,7 @@ def test_scrubbing_by_keyboard_needs_no_server(open_page):
     page = open_page("?seed=102")
     run_to_the_end(page)
     page.wait_for_timeout(1000)
-    page.evaluate(WATCH_SENDING)
+    watch_sending(page)
     page.locator(".stage input[type=range]").focus()
     said = [verdict(page)]
     for _ in range(4):
@@ -307,11 +307,6 @@ def test_the_components_never_write_html():
 
 STAGE = """[...document.querySelectorAll("*")].map(e => e.shadowRoot?.querySelector(".stage")).find(Boolean)"""
 GROWING = f"() => {{ const n = Number({STAGE}?.dataset.frames); return n > 2 && n < {POINTS}; }}"
-WATCH_SENDING = """() => {
-    window.sent = 0;
-    const send = WebSocket.prototype.send;
-    WebSocket.prototype.send = function (...data) { window.sent += 1; return send.apply(this, data); };
-}"""
 MAP_COLOURS = f"""() => {{
     const canvas = {STAGE}.querySelector(".map > canvas");
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;

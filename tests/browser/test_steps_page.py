@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import resize
+from tests.browser.conftest import resize, watch_sending
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -98,7 +98,7 @@ def test_buttons_step_and_stop_at_the_ends(open_steps):
 def test_scrubbing_needs_no_server_until_the_hand_rests(open_steps):
     page = open_steps()
     page.wait_for_timeout(1000)
-    page.evaluate(WATCH_SENDING)
+    watch_sending(page)
     slider(page).focus()
     said = set()
     for key in ["Home", *["ArrowRight"] * 6]:
@@ -219,11 +219,6 @@ def find(name: str) -> str:
 
 
 STEPS = find(".steps")
-WATCH_SENDING = """() => {
-    window.sent = 0;
-    const send = WebSocket.prototype.send;
-    WebSocket.prototype.send = function (...data) { window.sent += 1; return send.apply(this, data); };
-}"""
 LOOK = f"""() => {{
     const root = {STEPS};
     const pixels = (canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.join();

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_own_data import paper
 
-from tests.browser.conftest import follow
+from tests.browser.conftest import follow, watch_sending
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -73,7 +73,7 @@ def test_a_drawing_by_mouse_falls_into_a_cluster(open_own):
 def test_python_hears_of_a_stroke_only_at_its_end(open_own):
     page = open_own()
     page.wait_for_timeout(1000)
-    page.evaluate(WATCH_SENDING)
+    watch_sending(page)
     box = page.locator(".pad .board canvas").bounding_box()
     page.mouse.move(box["x"] + 60, box["y"] + 60)
     page.mouse.down()
@@ -211,10 +211,3 @@ def test_the_components_never_write_html():
     assert len(scripts) == 3
     for script in scripts:
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script.read_text())
-
-
-WATCH_SENDING = """() => {
-    window.sent = 0;
-    const send = WebSocket.prototype.send;
-    WebSocket.prototype.send = function (...data) { window.sent += 1; return send.apply(this, data); };
-}"""
