@@ -38,8 +38,9 @@ def pick() -> str:
 
 
 def show(topic: str) -> None:
-    """A topic, with a way on to the next one."""
+    """A topic, with a way on to the next one, below what is to be said of the address."""
     with st.container(key="guide-text"):
+        address.show_notices(topic)
         if topic in IDEAS:
             _idea(topic)
         elif topic == "glossary":

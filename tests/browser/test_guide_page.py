@@ -35,6 +35,15 @@ def test_the_glimpse_is_scrubbed_in_the_browser(open_guide):
     assert page.locator(".glimpse .cell.moved").count() > 0
 
 
+def test_a_topic_that_is_not_there_leaves_the_text_its_width(open_guide):
+    wide = {}
+    for topic in ("views", "nonsense"):
+        page = open_guide(topic)
+        wide[topic] = page.locator(".st-key-guide-text h1").bounding_box()["width"]
+    assert page.get_by_text("That was ignored").is_visible()
+    assert wide["nonsense"] == wide["views"] > 300
+
+
 @pytest.mark.parametrize("topic", ["controls", "theorem", "glossary", "lecture"])
 def test_nothing_is_wider_than_the_window(open_guide, topic):
     page = open_guide(topic)
