@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from core.records import CheckpointCard, Scores, SweepSpec
-from core.studies.records import TrialRecord
+from core.studies.records import Scale, TrialRecord
 
 BEFORE, AFTER = "clean", "gan"
 CONTROLS = ("noise", "untrained_generator", "pgd", "ensemble")  # beside every "after"; the last two are other attacks
@@ -64,7 +64,12 @@ class Cell:
     remedy: str = ""  # the command that makes what it needs
     sweeps: tuple[SweepSpec, ...] = ()  # that show it, the most telling first
     run: SweepSpec | None = None  # the quickest of them, to be run where none has been
-    small: bool = False  # whether ours was trained on less, or shorter, than its recipe says
+    scale: Scale = "full"  # of our training
+
+    @property
+    def small(self) -> bool:
+        """Whether ours was trained on less, or shorter, than its recipe says."""
+        return self.scale != "full"
 
     @property
     def ours(self) -> Result | None:

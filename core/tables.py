@@ -14,7 +14,7 @@ from core.errors import LabError
 from core.published.ar_dmvc import TABLE_1, TABLE_3, TABLE_3_EPSILONS
 from core.records import AttackScores, CheckpointCard, Scores, SweepScores, SweepSpec, TrainSpec
 from core.studies import plans
-from core.studies.records import TrialRecord, TrialSpec
+from core.studies.records import Scale, TrialRecord, TrialSpec
 from core.table_records import AFTER, BEFORE, CONTROLS, METRICS, Cell, Column, Result, ResultTable
 
 MODELS = (
@@ -216,7 +216,8 @@ def _fill(sources: Sources, protocol: str, model: str, column: Column, cell: Cel
     attacker = sources.attacker(card)
     sweeps = tuple(_sweeps(column, card, attacker))
     run = min(sweeps, key=lambda spec: spec.points, default=None) if column.state != ENSEMBLE else None
-    cell = replace(cell, card=card, attacker=attacker, sweeps=sweeps, run=run, small=column.is_small(card))
+    scale: Scale = "small" if column.is_small(card) else "full"
+    cell = replace(cell, card=card, attacker=attacker, sweeps=sweeps, run=run, scale=scale)
     if column.state == BEFORE:
         scores = Scores(**card.scores["held_out"])
         return _with_seeds(sources, column, cell, _of_card(BEFORE, scores, scores, 0.0, card), seeds)
@@ -244,11 +245,11 @@ def _with_seeds(sources: Sources, column: Column, cell: Cell, ours: Result, seed
 
 
 def _fill_by_trials(sources: Sources, column: Column, cell: Cell, specs: Sequence[TrialSpec]) -> Cell:
-    """The cell with what trials alone say: full ones, or else those of a size for processors."""
+    """The cell with what trials alone say, those of the largest scale that some were made at."""
     for scale in plans.SCALES:
         found = tuple(_trials(sources, column, [plans.sized(spec, scale) for spec in specs]))
         if found:
-            return replace(cell, results=found, small=scale == "small")
+            return replace(cell, results=found, scale=scale)
     dataset = specs[0].dataset
     remedy = f"python -m core tables --dataset {dataset} --train"
     return replace(cell, missing="It has not been trained and scored yet.", remedy=remedy)

@@ -225,6 +225,18 @@ def test_a_plan_has_every_trial_once_and_released_first(scale):
     assert all((trial.train.samples is None) == (scale == "full") for trial in trials)
 
 
+@pytest.mark.parametrize(("dataset", "is_real"), [("noisy_mnist", True), ("noisy_digits", False)])
+@pytest.mark.parametrize("model", ["simvc", "ar_dmvc_am"])
+def test_a_long_trial_has_the_epochs_of_the_recipe_and_a_small_one_fewer(dataset, is_real, model):
+    specs = (plans.table_1(dataset, model, "released", 0), plans.weights(dataset, 0.1, 0.1))
+    for spec in specs if model in plans.DEFENSES else specs[:1]:
+        full, long, small = (plans.sized(spec, scale) for scale in plans.SCALES)
+        assert (long.train.epochs, long.attacker_epochs) == (full.train.epochs, full.attacker_epochs) == (None, None)
+        assert long.train.samples == small.train.samples == (plans.SMALL_SAMPLES if is_real else None)
+        assert long.scored_samples == small.scored_samples < full.scored_samples
+        assert (small.attacker_epochs is not None) == is_real
+
+
 def test_a_small_trial_beside_a_checkpoint_is_its_training_from_another_seed():
     lab = Lab(checkpoints=PROJECT / "checkpoints", device="cpu")
     cards = {(card.dataset, card.model): card for card in lab.cards() if concerns(card) and card.protocol == "lab"}

@@ -1,6 +1,7 @@
 import csv
 import io
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -170,8 +171,13 @@ def made(accuracy, **changes):
 def test_table_2_is_filled_by_trials():
     table = make_table("table_2", sources(trial=made(0.5, samples=None)))
     assert all(cell.ours.frozen.accuracy == 0.5 and not cell.small for cell in table.cells.values())
-    small = make_table("table_2", sources(trial=made(0.5, precision="bfloat16")))
-    assert all(cell.small for cell in small.cells.values())
+    long = make_table("table_2", sources(trial=made(0.5, precision="bfloat16")))
+    assert all(cell.small and cell.scale == "long" for cell in long.cells.values())
+    small = make_table("table_2", sources(trial=lambda spec: record(spec, 0.5) if spec.train.epochs else None))
+    assert all(cell.small and cell.scale == "small" for cell in small.cells.values())
+    for shorter, is_told in ((long, False), (small, True)):
+        notes = table_words.notes(shorter, shorter.columns, "frozen")
+        assert any(re.search("size for CPUs.* fewer epochs", line) for line in notes) == is_told
     row = table.rows[-1]
     assert table_words.states(table, row, table.columns[1])[0][0] == "clean"
     assert "NoisyDigits, classes 5–9" in table_words.protocol(table.columns[1], table.cells[row, "ar_dmvc"])

@@ -17,7 +17,7 @@ from core.errors import LabError
 from core.lab import Lab
 from core.records import AttackScores, CheckpointCard, SweepSpec
 from core.studies import plans
-from core.studies.records import TransferRecord, TransferSpec, TrialSpec
+from core.studies.records import Scale, TransferRecord, TransferSpec, TrialSpec
 from core.tables import MODELS, check_dataset, concerns
 from core.training_intents import training_of
 from core.walk import walk
@@ -74,7 +74,7 @@ def compute(options: Namespace) -> None:
         run_transfers(lab, options.dataset, options, clock).sentence("transfers"),
     ]
     if options.train:
-        scale: plans.Scale = options.scale or ("small" if lab.device == "cpu" else "full")
+        scale: Scale = options.scale or ("small" if lab.device == "cpu" else "full")
         trainings = [training for training in map(training_of, cards) if training]
         trials = plans.plan(options.dataset, MODELS, scale, trainings)
         lines.append(run_trials(lab, trials, options, clock).sentence("trials"))

@@ -25,7 +25,7 @@ MITIGATION_NAMES = {"with": "with the mitigator (γ of the recipe)", "without": 
 
 
 def best(spec: TrialSpec, kept: KeptTrial) -> TrialRecord | None:
-    """The trial at full size, or else the one of a size for processors."""
+    """The trial of the largest scale that was made."""
     found = (kept(plans.sized(spec, scale)) for scale in plans.SCALES)
     return next((record for record in found if record is not None), None)
 

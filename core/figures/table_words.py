@@ -164,7 +164,7 @@ def commands(cell: Cell) -> tuple[str, ...]:
     if cell.remedy:
         return (cell.remedy,)
     if cell.ours is not None and cell.ours.trial is not None:
-        return (trial_words.command(cell.ours.trial.spec, small=cell.small),)
+        return (trial_words.command(cell.ours.trial.spec, cell.scale),)
     spec = cell.run if cell.ours is None else cell.ours.spec
     if spec is not None:
         return (words.command(spec),)
@@ -242,14 +242,17 @@ def _stand_ins(columns: Iterable[Column]) -> Iterator[str]:
 
 def _small(table: ResultTable, columns: Iterable[Column]) -> Iterator[str]:
     sizes: dict[str, set[tuple[int, int]]] = {}
+    is_short = False
     for column in columns:
         for row in table.rows:
             cell = table.cells[row, column.key]
             if cell.small and cell.ours is not None:
                 sizes.setdefault(column.title if column.dataset else row, set()).add(_size(cell))
+                is_short |= cell.ours.trial is not None and cell.scale == "small"
     if sizes:
         parts = [f"{title} {' or '.join(map(_size_text, sorted(found)))}" for title, found in sizes.items()]
-        yield f"{SMALL} Trained at a size for CPUs, not the paper's: {'; '.join(parts)}."
+        shorter = ", some for fewer epochs (a cell says how many)" if is_short else ""
+        yield f"{SMALL} Trained at a size for CPUs, not the paper's{shorter}: {'; '.join(parts)}."
 
 
 def _size(cell: Cell) -> tuple[int, int]:

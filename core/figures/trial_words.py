@@ -3,7 +3,7 @@
 from core.data.facts import DATASET_FACTS
 from core.figures import words
 from core.records import TrainSpec
-from core.studies.records import Change, TrialRecord, TrialSpec
+from core.studies.records import Change, Scale, TrialRecord, TrialSpec
 
 CHANGES = {
     "adversarial_weight": "λ = {:g}",
@@ -22,6 +22,7 @@ def protocol(trial: TrialRecord) -> str:
         f"{words.model_name(train.model)} trained by protocol {train.protocol} on {source.training_samples:,} samples "
         f"of {_part(train.dataset, spec.classes)}, seed {source.chosen_seed}{_shorter(train)}",
         f"scored on {source.scored_samples:,} held-out samples of {_part(spec.dataset, spec.scored_classes)}",
+        _attacker(spec.attacker_epochs),
         change(spec.change),
         f"{source.device}, torch {source.torch}",
         f"commit {source.commit}" if source.commit else "",
@@ -37,9 +38,14 @@ def change(wish: Change) -> str:
     return ", ".join(CHANGES[name].format(value) for name, value in values.items() if value is not None)
 
 
-def command(spec: TrialSpec, *, small: bool) -> str:
+def command(spec: TrialSpec, scale: Scale) -> str:
     """The command that makes the trials of a data set, this one among them."""
-    return f"python -m core tables --dataset {spec.dataset} --train --scale {'small' if small else 'full'}"
+    return f"python -m core tables --dataset {spec.dataset} --train --scale {scale}"
+
+
+def _attacker(epochs: int | None) -> str:
+    """Where the attacker's training is shorter than its recipe."""
+    return f"attacker trained for {epochs} + {epochs // 2} epochs" if epochs else ""
 
 
 def _part(dataset: str, classes: tuple[int, ...]) -> str:

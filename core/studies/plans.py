@@ -1,22 +1,20 @@
 """Which sweeps, transfers and trials make which table, figure and ablation, trials in the order of importance.
 
 The same function says what is to be run and what a page looks up, so that a number can only stand where its own
-trial put it. A cell has a trial at full size and one of a size for processors; the full one counts where it is there.
+trial put it. A cell has a trial at full size and two of sizes for processors, the long one with its epochs;
+the largest that is there counts.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from core.data.facts import DATASET_FACTS
 from core.ensemble_records import FULL_STEPS
 from core.published.ar_dmvc import TABLE_2, TABLE_3_EPSILONS, Transfer
 from core.records import AttackSpec, CheckpointCard, SweepSpec, TrainSpec
-from core.studies.records import STATES, Change, TransferSpec, TrialSpec
+from core.studies.records import STATES, Change, Scale, TransferSpec, TrialSpec
 
-Scale = Literal["full", "small"]
-
-SCALES: tuple[Scale, ...] = ("full", "small")
+SCALES: tuple[Scale, ...] = ("full", "long", "small")
 DEFENSES = ("ar_dmvc", "ar_dmvc_am")  # the paper's
 # By protocol, in the order they are offered; the lab's 0 is the checkpoint, whose runs count on.
 SEEDS = {"lab": (100, 200), "paper": (0,), "released": (0, 1, 2)}
@@ -105,26 +103,29 @@ def transfer(dataset: str) -> TransferSpec:
 
 
 def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) -> TrialSpec:
-    """A trial of the recipe's size, or of one that a processor does in minutes.
+    """A trial of the recipe's size, or of one that a processor does in half an hour or in minutes.
 
-    With the training of the ``checkpoint`` beside whose number a small one is to stand, it is that from another seed,
-    unless that was of full size.
+    A long one has the recipe's epochs on a part of real data, a small one fewer. With the training of the
+    ``checkpoint`` beside whose number it is to stand, it is that from another seed, unless that was of full size.
     """
     if scale == "full":
         return spec
     train, is_defense = replace(spec.train, precision="bfloat16"), spec.train.model in (*DEFENSES, OWN)
+    is_short = scale == "small"
     is_embedded = DATASET_FACTS[train.dataset].origin == "embedded"
     if checkpoint is not None and (is_embedded or checkpoint.samples):
         train = replace(checkpoint, seed=train.seed, precision=train.precision)
-        epochs = None if is_embedded else SMALL_ATTACKER_EPOCHS
+        epochs = SMALL_ATTACKER_EPOCHS if is_short and not is_embedded else None
         return replace(spec, train=train, attacker_epochs=epochs, scored_samples=SMALL_SCORED)
     if is_embedded:
         if spec.states != STATES or spec.by_epoch:  # no other seed of a checkpoint
-            train = replace(train, runs=1, epochs=SMALL_EMBEDDED_DEFENSE_EPOCHS if is_defense else None)
+            epochs = SMALL_EMBEDDED_DEFENSE_EPOCHS if is_short and is_defense else None
+            train = replace(train, runs=1, epochs=epochs)
         return replace(spec, train=train, scored_samples=SMALL_SCORED)
-    train = replace(train, runs=1)
-    epochs = SMALL_DEFENSE_EPOCHS if is_defense else SMALL_EPOCHS
-    train = replace(train, samples=SMALL_SAMPLES, epochs=epochs)
+    train = replace(train, runs=1, samples=SMALL_SAMPLES)
+    if not is_short:
+        return replace(spec, train=train, scored_samples=SMALL_SCORED)
+    train = replace(train, epochs=SMALL_DEFENSE_EPOCHS if is_defense else SMALL_EPOCHS)
     return replace(spec, train=train, attacker_epochs=SMALL_ATTACKER_EPOCHS, scored_samples=SMALL_SCORED)
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from core.errors import LabError
 from core.records import AttackScores, Scores, TrainSpec, check_epsilon, digest
+
+Scale = Literal["full", "long", "small"]  # of a trial: the recipe's; for processors, with its epochs; with fewer
 
 ATTACKERS_OWN = ("complementarity_weight", "consistency_weight")  # of a change, what the model does not see
 STATES = ("noise", "untrained_generator", "pgd", "pgd_assignment", "gan")  # under attack; "clean" is always there
