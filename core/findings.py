@@ -58,7 +58,7 @@ def findings(evidence: Evidence) -> dict[str, list[str]]:
         "The defenses under attacks that the paper does not run": (_defended, _own_objective, _strongest),
         "What an attack needs": (_terms, _views, _travel),
         "What the defense needs": (_mitigator, _inner),
-        "The released protocol": (_released,),
+        "The released protocol": (_released, _longer),
     }
     made = {title: [text for make in makers for text in make(evidence)] for title, makers in chapters.items()}
     return {title: texts for title, texts in made.items() if texts}
@@ -295,6 +295,27 @@ def _released(evidence: Evidence) -> Sentences:
                 f"**{columns[BEFORE].title}**, target in training mode, the attacker scored on what trained it, at ε = "
                 f"{columns[AFTER].epsilon:g}{_sizes(before for before, _ in cells.values())}: {', '.join(parts)}."
             )
+
+
+def _longer(evidence: Evidence) -> Sentences:
+    """What the epochs that trials of a processor's size lack would have made."""
+    for dataset in REAL:
+        parts = []
+        for model in MODELS:
+            spec = plans.table_1(dataset, model, "released", plans.SEEDS["released"][0])
+            short, long = (evidence.trial(plans.sized(spec, scale)) for scale in ("small", "long"))
+            if short is not None and long is not None:
+                parts.append(f"{words.model_name(model)} {_before_and_after(short)} becomes {_before_and_after(long)}")
+        if parts:
+            yield (
+                f"**With all of the protocol's epochs, {_title(evidence, dataset)}**, the model's and its attacker's, "
+                f"on the same part of the data, before → after, re-matched: {'; '.join(parts)}."
+            )
+
+
+def _before_and_after(trial: TrialRecord) -> str:
+    accuracies = (scores.rematched.accuracy for scores in (trial.clean, trial.states["gan"][-1]))
+    return " → ".join(map(table_words.short, accuracies))
 
 
 def _attacks(evidence: Evidence, card: CheckpointCard) -> Iterator[AttackSpec]:

@@ -86,6 +86,17 @@ def test_the_released_protocols_clean_scores_are_compared_with_the_papers():
     assert "(2 of ours trained at a size for CPUs). Lower: CoMVC .93 (paper .99)." in said
 
 
+def test_what_more_epochs_change_is_told_where_both_were_made():
+    spec = plans.table_1("noisy_mnist", "simvc", "released", 0)
+    wanted = {plans.sized(spec, "small"): 0.75, plans.sized(spec, "long"): 0.25}
+    said = text(trial=lambda spec: record(spec, wanted[spec]) if spec in wanted else None)
+    assert "before → after, re-matched: SiMVC .75 → .75 becomes .25 → .25." in said
+    del wanted[plans.sized(spec, "small")]
+    assert "all of the protocol's epochs" not in text(
+        trial=lambda spec: record(spec, wanted[spec]) if spec in wanted else None
+    )
+
+
 def test_controls_stand_beside_the_attack():
     said = text()
     assert "clean ACC of 0.90 (frozen matching, average of 2)" in said
