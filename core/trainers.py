@@ -73,13 +73,15 @@ def model_training(
     initialise(model, start)
     use_precision(model, recipe.precision)
     model.to(device)
-    result = model
+    result, select = model, None
     if isinstance(recipe.defense, RepresentationLearning):
         assert isinstance(model, Representation)
         phases, _ = representation_phases(recipe, model, labels, seed=seed)
     elif isinstance(recipe.defense, RobustDistillation):
         distillation = Distillation(model)
-        phases, result = _distillation_phases(recipe, recipe.defense, distillation), distillation.average
+        select = _selection(recipe.defense, distillation)
+        phases = _distillation_phases(recipe, recipe.defense, distillation, select)
+        result = distillation.average
     elif isinstance(model, Classifier):
         phases = _supervised_phases(recipe, model, labels)
     elif isinstance(recipe.defense, LatentDefense):
@@ -93,6 +95,8 @@ def model_training(
     phases = [replace(phase, augmentation=phase.augmentation or augmentation) for phase in phases]
     generator = _generator(start, device)
     finish: Callable[[Views], None] = partial(result.fit_clusters, seed=seed)
+    if select is not None:
+        finish = _in_order(select, lambda views: distillation.settle(), finish)
     if isinstance(model, Classifier) and labels is not None:
         finish = partial(model.finish, labels=labels)
     return Training(tuple(phases), result, recipe.batch_size, generator, finish)
@@ -141,7 +145,25 @@ def hardening(
     return lambda base: DEFENSES.make(name, model=model, budget=budget, base=base, **knobs), None
 
 
-def _distillation_phases(recipe: Recipe, defense: RobustDistillation, distillation: Distillation) -> list[Phase]:
+def _selection(defense: RobustDistillation, distillation: Distillation) -> Callable[[Views], None] | None:
+    """What compares the average with its best so far, at the ε of the last stage; None where the last one is taken."""
+    if not defense.selection_steps:
+        return None
+    attack = _inner_attack(replace(defense.inner, steps=defense.selection_steps))
+    return partial(distillation.select, attack=attack, budget=Budget(epsilon=defense.stages[-1].epsilon))
+
+
+def _in_order(*calls: Callable[[Views], None]) -> Callable[[Views], None]:
+    def all_of_them(views: Views) -> None:
+        for call in calls:
+            call(views)
+
+    return all_of_them
+
+
+def _distillation_phases(
+    recipe: Recipe, defense: RobustDistillation, distillation: Distillation, select: Callable[[Views], None] | None
+) -> list[Phase]:
     """The clean training that makes the teacher, and the stages in which its student is attacked."""
     student, clip_norm = distillation.student, recipe.schedule.clip_norm
     clean = Update(student.training_terms, adam(student.parameters(), recipe.schedule.learning_rate), clip_norm)
@@ -159,7 +181,9 @@ def _distillation_phases(recipe: Recipe, defense: RobustDistillation, distillati
         update = Update(loss, adam(student.parameters(), stage.learning_rate), clip_norm)
         name = f"distillation, ε = {stage.epsilon:g}, learning rate {stage.learning_rate:g}"
         start = None if i else distillation.begin
-        phases.append(Phase(name, stage.epochs, distillation, (update,), start=start, batch_size=defense.batch_size))
+        refresh = select if stage.epsilon == defense.stages[-1].epsilon else None
+        phase = Phase(name, stage.epochs, distillation, (update,), start=start, refresh=refresh)
+        phases.append(replace(phase, batch_size=defense.batch_size))
     return phases
 
 

@@ -1,4 +1,5 @@
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ from core.attacks.base import Attack, Budget, Step
 from core.augmentation import shift
 from core.defenses import DEFENSES
 from core.defenses.robust_distillation import Distillation
+from core.recipes import RECIPES
+from core.trainers import model_training
 from core.training import Phase, Update, adam, fit
 from tests import reference
 
@@ -108,6 +111,75 @@ def test_a_beginning_makes_teacher_and_average_of_the_student(network, views):
     student = network.student.state_dict()
     for copy in (network.teacher, network.average):
         assert all(torch.equal(tensor, student[name]) for name, tensor in copy.state_dict().items())
+
+
+class Idle(Attack):
+    """Changes nothing, so that a test knows who survives."""
+
+    def perturb(self, model, views, budget, *, generator):
+        yield Step(views)
+
+
+def moved(network, by):
+    """The average with other weights."""
+    with torch.no_grad():
+        for parameter in network.average.parameters():
+            parameter.add_(by)
+    return [parameter.clone() for parameter in network.average.parameters()]
+
+
+def kept(network, weights):
+    return all(map(torch.equal, network.best.parameters(), weights))
+
+
+def test_the_average_with_most_survivors_is_kept_the_later_of_two(network, views):
+    def select():
+        network.select(views, attack=Idle(), budget=BUDGET)
+
+    select()
+    assert network.survivors == 1
+    alike = moved(network, 1e-6)
+    select()
+    assert kept(network, alike)
+    for parameter in network.average.parameters():
+        parameter.data.zero_()  # all samples in one cluster
+    worse = moved(network, 0)
+    select()
+    assert kept(network, alike)
+    assert not kept(network, worse)
+    network.settle()
+    assert all(map(torch.equal, network.average.parameters(), alike))
+
+
+def test_survivors_are_counted_under_the_attack_of_the_average(network, views):
+    attack, budget = pgd(), Budget(epsilon=0.3)
+    network.select(views, attack=attack, budget=budget)
+    attacked = attack(network.average, views, budget, generator=seeded())
+    survived = network.average.encode(attacked).clusters == network.teacher.encode(views).clusters
+    assert 0 < survived.float().mean() < 1
+    assert network.survivors == survived.float().mean()
+
+
+def test_a_training_ends_with_its_best_average_of_the_full_epsilon(blobs):
+    recipe = RECIPES.make("noisy_digits/rcd_mvc")
+    stages = tuple(replace(stage, epochs=1) for stage in recipe.defense.stages)
+    inner = replace(recipe.defense.inner, steps=1)
+    defense = replace(recipe.defense, warm_up_epochs=1, stages=stages, inner=inner, batch_size=20)
+    recipe = replace(recipe, defense=defense, batch_size=20)
+    data = blobs.take(torch.arange(40))
+    training = model_training(recipe, data.view_shapes, data.n_clusters, seed=0, device=torch.device("cpu"))
+    network = training.phases[-1].network
+    counted = []
+    for _ in fit(training.phases, data, batch_size=recipe.batch_size, generator=training.generator):
+        counted.append(network.survivors.item())
+    assert counted[:3] == [-1, -1, -1]
+    assert 0 <= counted[-1] <= 1
+    with torch.no_grad():  # as if an earlier one had been better than any can be
+        network.survivors.fill_(2)
+        best = [parameter.mul_(1.01).clone() for parameter in network.best.parameters()]
+    training.finish(data.views)
+    assert training.result is network.average
+    assert all(map(torch.equal, network.average.parameters(), best))
 
 
 @pytest.mark.slow

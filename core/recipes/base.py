@@ -70,6 +70,7 @@ class RobustDistillation:
     adversarial_weight: float  # of attacked samples; clean ones have 1
     decay: float  # of the moving average of the weights, a step
     augmentation: str  # of what the student sees, a name in AUGMENTATIONS
+    selection_steps: int  # of the PGD whose survivors decide which epoch's average is kept; 0 keeps the last
 
 
 @dataclass(frozen=True, kw_only=True)
