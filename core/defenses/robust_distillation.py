@@ -58,6 +58,7 @@ class Distillation(nn.Module):
 
         Counted are the first :data:`SELECTION_SAMPLES` of the views, the same random start each time.
         """
+        self.eval()  # a training that was just restored has not been asked for it yet
         few = tuple(view[:SELECTION_SAMPLES] for view in views)
         generator = torch.Generator(few[0].device).manual_seed(0)
         attacked = attack(self.average, few, budget, generator=generator)
