@@ -115,7 +115,11 @@ def _table_options(command: argparse.ArgumentParser) -> None:
         "--dataset", action="append", help="only this, and compute what its tables lack first; may be repeated"
     )
     command.add_argument("--train", action="store_true", help="with --dataset: the models of no checkpoint too, anew")
-    command.add_argument("--scale", choices=SCALES, help="of those: full, or for processors (as the device)")
+    command.add_argument(
+        "--scale",
+        choices=SCALES,
+        help="of those: the recipe's size, or part of real data, with all epochs or fewer (full on a GPU, else small)",
+    )
     command.add_argument("--capture", action="store_true", help="with --train: replay steps as CUDA graphs, on a GPU")
     command.add_argument("--workers", type=int, default=1, help="with --train: trainings at a time, in one process (1)")
     command.add_argument("--ship", action="store_true", help="with --dataset: keep the numbers in assets/")

@@ -242,12 +242,14 @@ def test_a_small_trial_beside_a_checkpoint_is_its_training_from_another_seed():
     cards = {(card.dataset, card.model): card for card in lab.cards() if concerns(card) and card.protocol == "lab"}
     datasets = sorted({dataset for dataset, _ in cards})
     trials = plans.plan(datasets, MODELS, "small", [training_of(card) for card in cards.values()])
+    long_trials = plans.plan(datasets, MODELS, "long", [training_of(card) for card in cards.values()])
     for seed in plans.SEEDS["lab"]:
         beside = {
             (t.train.dataset, t.train.model): t for t in trials if t.train.seed == seed and t.train.protocol == "lab"
         }
         assert beside.keys() >= cards.keys()
         assert all(repeats(beside[place].train, card) for place, card in cards.items())
+        assert {beside[place] for place in cards} <= set(long_trials)  # another number of epochs would not be beside it
     usual = plans.plan(datasets, MODELS, "small")
     assert set(usual) - set(trials)  # a recipe of fewer runs or epochs is somewhere followed
     assert all(trial.train.seed in plans.SEEDS["lab"] for trial in set(usual) ^ set(trials))

@@ -1,8 +1,8 @@
 """Which sweeps, transfers and trials make which table, figure and ablation, trials in the order of importance.
 
 The same function says what is to be run and what a page looks up, so that a number can only stand where its own
-trial put it. A cell has a trial at full size and two of sizes for processors, the long one with its epochs;
-the largest that is there counts.
+trial put it. A cell has a trial at full size and two for processors, the long one with all of the recipe's
+epochs; the largest that is there counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -106,7 +106,7 @@ def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) ->
     """A trial of the recipe's size, or of one that a processor does in half an hour or in minutes.
 
     A long one has the recipe's epochs on a part of real data, a small one fewer. With the training of the
-    ``checkpoint`` beside whose number it is to stand, it is that from another seed, unless that was of full size.
+    ``checkpoint`` beside whose number they are to stand, both are that from another seed, unless that was of full size.
     """
     if scale == "full":
         return spec
@@ -115,7 +115,7 @@ def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) ->
     is_embedded = DATASET_FACTS[train.dataset].origin == "embedded"
     if checkpoint is not None and (is_embedded or checkpoint.samples):
         train = replace(checkpoint, seed=train.seed, precision=train.precision)
-        epochs = SMALL_ATTACKER_EPOCHS if is_short and not is_embedded else None
+        epochs = None if is_embedded else SMALL_ATTACKER_EPOCHS
         return replace(spec, train=train, attacker_epochs=epochs, scored_samples=SMALL_SCORED)
     if is_embedded:
         if spec.states != STATES or spec.by_epoch:  # no other seed of a checkpoint
