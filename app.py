@@ -6,9 +6,7 @@ from pages.ui import links, presenter, shell, strangers
 
 strangers.refuse()
 presenting = presenter.is_on()
-st.set_page_config(  # before the navigation: a page's own icon would be asked of fonts.gstatic.com for the tab
-    page_icon="assets/icon.svg", layout="wide", initial_sidebar_state="collapsed" if presenting else 272
-)
+st.set_page_config(layout="wide", initial_sidebar_state="collapsed" if presenting else 272)
 page = links.navigation()
 st.set_page_config(page_title=f"{page.title} · Adversarial Clustering Lab")
 shell.sidebar(page.url_path or links.HOME)

@@ -94,6 +94,7 @@ PAGES = {
 
 def navigation() -> st.Page:
     """The page that is open, of all in PAGES."""
+    st.set_page_config(page_icon="assets/icon.svg")  # else the browser asks fonts.gstatic.com for the icon of the page
     sections: dict[str, list[st.Page]] = {}
     for name, facts in PAGES.items():
         page = st.Page(f"pages/{name}.py", title=facts.title, icon=facts.icon, help=facts.help, default=name == HOME)

@@ -89,15 +89,6 @@ def context(chromium):
     context.close()
 
 
-@pytest.fixture(scope="module")
-def warm(context, server):
-    """A server that has run app.py once, as Streamlit needs before it takes the address of another page."""
-    page = context.new_page()
-    page.goto(server)
-    page.wait_for_selector(".stage[data-frames]")
-    page.close()
-
-
 FAILED = pytest.StashKey[bool]()
 
 

@@ -140,9 +140,15 @@ def test_a_plain_name_in_the_address_becomes_the_pickers_name(open_page):
     assert page.locator(".st-key-model input").input_value() == "AR-DMVC-AM"
 
 
-def test_pointing_at_the_map_shows_a_sample(open_page):
-    page = open_page("?seed=102")
+@pytest.fixture(scope="module")
+def attacked_page(open_shared_page):
+    page = open_shared_page("?seed=102&at=0.3")
     run_to_the_end(page)
+    return page
+
+
+def test_pointing_at_the_map_shows_a_sample(attacked_page):
+    page = attacked_page
     card = page.locator(".card").first
     card.click()
     assert card.get_attribute("aria-pressed") == "true"
@@ -152,11 +158,12 @@ def test_pointing_at_the_map_shows_a_sample(open_page):
         if page.locator(".tip").is_visible():
             break
     assert re.search(r"label \d, confidence \d+ %, sample \d+", page.locator(".tip").inner_text())
+    card.click()
+    assert card.get_attribute("aria-pressed") == "false"
 
 
-def test_a_cell_of_the_matrix_filters_the_pictures(open_page):
-    page = open_page("?seed=102")
-    run_to_the_end(page)
+def test_a_cell_of_the_matrix_filters_the_pictures(attacked_page):
+    page = attacked_page
     page.locator(".panel.before td.diagonal").first.click()
     shown = page.locator(".card:visible").count()
     assert 0 < shown < 48
@@ -164,9 +171,8 @@ def test_a_cell_of_the_matrix_filters_the_pictures(open_page):
     assert page.locator(".card:visible").count() == 48
 
 
-def test_a_flow_between_clusters_chooses_in_every_figure(open_page):
-    page = open_page("?seed=102&at=0.3")
-    run_to_the_end(page)
+def test_a_flow_between_clusters_chooses_in_every_figure(attacked_page):
+    page = attacked_page
     band = page.locator(".flow .band:not(.stays)").first
     size, _, rest = band.get_attribute("aria-label").partition(" samples from cluster ")
     band.focus()  # its middle may lie under another band
@@ -179,12 +185,12 @@ def test_a_flow_between_clusters_chooses_in_every_figure(open_page):
     for card in page.locator(".card:visible").all():
         label = card.get_attribute("aria-label")
         assert f"cluster {start}, now {end}" in label
+    page.locator(".chip").click()
 
 
-def test_a_lasso_on_the_map_chooses_and_is_kept_in_the_link(open_page):
-    page = open_page("?seed=102&at=0.3")
-    run_to_the_end(page)
-    page.wait_for_timeout(500)
+def test_a_lasso_on_the_map_chooses_and_is_kept_in_the_link(attacked_page, open_page):
+    page = attacked_page
+    page.locator(".map > canvas").evaluate("canvas => canvas.scrollIntoView({block: 'center'})")  # not below the bar
     box = page.locator(".map > canvas").bounding_box()
     x, y, width, height = box["x"], box["y"], box["width"], box["height"]
     page.mouse.move(x + 4, y + 4)
@@ -192,10 +198,12 @@ def test_a_lasso_on_the_map_chooses_and_is_kept_in_the_link(open_page):
     for across, down in ((0.6, 0.02), (0.6, 0.98), (0.02, 0.98)):
         page.mouse.move(x + width * across, y + height * down, steps=3)
     page.mouse.up()
+    assert page.locator(".chip").inner_text().endswith("on the map ✕")
     count = page.locator(".chips b").inner_text()
     assert 0 < int(count.split(" ")[0]) < 256
     page.wait_for_function("location.search.includes('sel=lasso.')")
     other = open_page(page.evaluate("location.search"))
+    page.locator(".chip").click()
     other.wait_for_selector(f".stage[data-frames='{POINTS}']")
     assert other.locator(".chips b").inner_text() == count
     other.locator(".chip").click()
@@ -203,25 +211,26 @@ def test_a_lasso_on_the_map_chooses_and_is_kept_in_the_link(open_page):
     other.wait_for_function("!location.search.includes('sel=')")
 
 
-def test_pictures_can_be_put_in_the_order_in_which_they_move(open_page):
-    page = open_page("?seed=102&at=0.3")
-    run_to_the_end(page)
+def test_pictures_can_be_put_in_the_order_in_which_they_move(attacked_page):
+    page = attacked_page
+    order = page.locator(".pictures select")
 
     def moments():
         said = page.locator(".card .when").all_inner_texts()
         return [float(text.removeprefix("moves at ")) if text.startswith("moves") else 9.0 for text in said]
 
     assert moments() == sorted(moments())
-    page.locator(".pictures select").select_option("last")
+    as_found = order.input_value()
+    order.select_option("last")
     moved = [moment for moment in moments() if moment < 9]
     assert moved == sorted(moved, reverse=True)
-    page.locator(".pictures select").select_option("drawn")
+    order.select_option("drawn")
     assert moments() != sorted(moments())
+    order.select_option(as_found)
 
 
-def test_the_matrix_is_worked_by_keys(open_page):
-    page = open_page("?seed=102&at=0.3")
-    run_to_the_end(page)
+def test_the_matrix_is_worked_by_keys(attacked_page):
+    page = attacked_page
     page.locator(".panel.before td").first.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
@@ -229,13 +238,6 @@ def test_the_matrix_is_worked_by_keys(open_page):
     assert page.locator(".chip").inner_text().startswith("label 1 in cluster 1, clean")
     page.keyboard.press("Enter")
     assert page.locator(".chips").is_hidden()
-
-
-@pytest.fixture(scope="module")
-def attacked_page(open_shared_page):
-    page = open_shared_page("?seed=102&at=0.3")
-    run_to_the_end(page)
-    return page
 
 
 @pytest.mark.parametrize(
@@ -279,12 +281,10 @@ def test_the_report_opens_without_a_server(attacked_page, chromium, tmp_path):
     report.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_follows_the_theme(open_page, scheme):
-    page = open_page("?seed=101", scheme=scheme)
-    is_dark = "dark" in page.locator(".stage").get_attribute("class").split()
-    assert is_dark == (scheme == "dark")
-    assert page.evaluate(MAP_COLOURS) > 10
+def test_follows_the_theme(attacked_page, open_page):
+    for page, is_dark in ((attacked_page, False), (open_page("?seed=101", scheme="dark"), True)):
+        assert ("dark" in page.locator(".stage").get_attribute("class").split()) == is_dark
+        assert page.evaluate(MAP_COLOURS) > 10
 
 
 def test_fits_every_width(open_page):

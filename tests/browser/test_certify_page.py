@@ -9,7 +9,7 @@ THERE = ".plane .column[data-radius]"
 
 
 @pytest.fixture
-def open_certify(warm, open_page):
+def open_certify(open_page):
     def go(query: str = "", **look):
         page = open_page(f"certify{query}", wait=THERE, **look)
         page.wait_for_selector("text=What the paper says")

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.browser.conftest import follow, resize
+from tests.browser.conftest import resize
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -11,13 +11,8 @@ MODELS = ["cl_mvc", "ar_dmvc", "ar_dmvc_am", "rcd_mvc"]
 
 @pytest.fixture
 def open_defense(open_page):
-    """Opens the first page, which the other tests' fixture waits for, then this one."""
-
     def go(query: str = "", **look):
-        page = open_page(query, **look)
-        follow(page, "Defense")
-        page.wait_for_selector(".defense[data-frames]")
-        return page
+        return open_page(f"defense{query}", wait=".defense[data-frames]", **look)
 
     return go
 
@@ -83,10 +78,8 @@ def test_pointing_at_a_sample_marks_it_in_every_column(open_defense):
     assert len({label.split(",")[0] for label in labels}) == 1
 
 
-def test_fits_every_width(open_page):
-    page = open_page("?seed=203&n=64")
-    follow(page, "Defense")
-    page.wait_for_selector(".defense[data-frames]")
+def test_fits_every_width(open_defense):
+    page = open_defense("?seed=203&n=64")
     for width in (1440, 900, 420):
         resize(page, width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -8,7 +8,7 @@ THERE = ".sheet[data-zoom]"
 
 
 @pytest.fixture
-def open_gallery(warm, open_page):
+def open_gallery(open_page):
     def go(query: str, **look):
         page = open_page(f"gallery?seed=401&{query}", wait=THERE, **look)
         page.wait_for_selector(".st-key-see-gallery-cl_mvc")

@@ -10,13 +10,8 @@ TOUR_CARD = ".tour-card"
 
 @pytest.fixture
 def open_guide(open_page):
-    """Opens the guide's topic; the navigation is there only once the app has run in this session."""
-
-    def go(topic: str, **options):
-        page = open_page("?seed=1", **options)  # a link, so that no tour comes
-        page.goto(f"{page.url.split('?')[0]}guide?topic={topic}")
-        page.wait_for_selector(".st-key-guide-text h1")
-        return page
+    def go(topic: str):
+        return open_page(f"guide?topic={topic}", wait=".st-key-guide-text h1")
 
     return go
 

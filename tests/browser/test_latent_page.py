@@ -9,7 +9,7 @@ THERE = ".stage[data-frames='5']"
 
 
 @pytest.fixture
-def open_latent(warm, open_page):
+def open_latent(open_page):
     def go(query: str = "?n=64", **look):
         page = open_page(f"latent{query}", wait=THERE, **look)
         page.wait_for_selector("text=What the paper says")

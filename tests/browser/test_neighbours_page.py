@@ -11,7 +11,7 @@ THERE = ".steps[data-frames='12']"
 
 
 @pytest.fixture
-def open_neighbours(warm, open_page):
+def open_neighbours(open_page):
     def go(query: str = "", **look):
         page = open_page(f"neighbours{query}", wait=THERE, **look)
         page.wait_for_selector("text=What the paper says")

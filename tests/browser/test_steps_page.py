@@ -13,13 +13,20 @@ THERE = f".steps[data-frames='{FRAMES}']"
 
 
 @pytest.fixture
-def open_steps(warm, open_page):
+def open_steps(open_page):
     def go(query: str = QUERY, **look):
         page = open_page(f"steps{query}", wait=THERE, **look)
         page.wait_for_selector(".st-key-see-steps-attack")
         return page
 
     return go
+
+
+@pytest.fixture(scope="module")
+def steps_page(open_shared_page):
+    page = open_shared_page(f"steps{QUERY}", wait=THERE)
+    page.wait_for_selector(".st-key-see-steps-attack")
+    return page
 
 
 def verdict(page) -> str:
@@ -54,8 +61,8 @@ def test_a_sample_that_stays_opens_at_its_end(open_steps):
     assert page.locator(".chart .crossing").count() == 0
 
 
-def test_arrow_keys_step_and_space_plays_wherever_the_focus_is_free(open_steps):
-    page = open_steps()
+def test_arrow_keys_step_and_space_plays_wherever_the_focus_is_free(steps_page):
+    page = steps_page
     rest(page)
     for _ in range(FRAMES):
         page.keyboard.press("ArrowLeft")
@@ -73,16 +80,16 @@ def test_arrow_keys_step_and_space_plays_wherever_the_focus_is_free(open_steps):
     assert readout(page) == seen
 
 
-def test_arrow_keys_in_a_field_stay_there(open_steps):
-    page = open_steps()
+def test_arrow_keys_in_a_field_stay_there(steps_page):
+    page = steps_page
     seen = readout(page)
     page.locator(".st-key-seed input").focus()
     page.keyboard.press("ArrowLeft")
     assert readout(page) == seen
 
 
-def test_buttons_step_and_stop_at_the_ends(open_steps):
-    page = open_steps()
+def test_buttons_step_and_stop_at_the_ends(steps_page):
+    page = steps_page
     slider(page).focus()
     page.keyboard.press("Home")
     back = page.get_by_role("button", name="One iteration back")
@@ -121,8 +128,8 @@ def test_pictures_bars_and_charts_follow_the_iteration(open_steps):
     assert page.locator(".bars .home .value").inner_text() != page.locator(".bars .away .value").inner_text()
 
 
-def test_a_click_on_a_chart_goes_there(open_steps):
-    page = open_steps()
+def test_a_click_on_a_chart_goes_there(steps_page):
+    page = steps_page
     for chart in page.locator(".steps .chart").all():
         box = chart.bounding_box()
         chart.click(position={"x": box["width"] - 16, "y": box["height"] / 2})
@@ -176,8 +183,8 @@ def test_a_training_sample_is_refused_and_another_followed(open_steps, open_page
     page.wait_for_selector(THERE)
 
 
-def test_the_table_of_a_chart_is_saved_by_the_browser(open_steps):
-    page = open_steps()
+def test_the_table_of_a_chart_is_saved_by_the_browser(steps_page):
+    page = steps_page
     with page.expect_download() as saved:
         page.locator(".over.margin .exports button", has_text="SVG").click()
     assert saved.value.suggested_filename.endswith("-margin.svg")
@@ -186,10 +193,9 @@ def test_the_table_of_a_chart_is_saved_by_the_browser(open_steps):
     assert "polyline" in text
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_follows_the_theme(open_steps, scheme):
-    page = open_steps(scheme=scheme)
-    assert ("dark" in page.locator(".steps").get_attribute("class").split()) == (scheme == "dark")
+def test_follows_the_theme(steps_page, open_steps):
+    for page, is_dark in ((steps_page, False), (open_steps(scheme="dark"), True)):
+        assert ("dark" in page.locator(".steps").get_attribute("class").split()) == is_dark
 
 
 def test_fits_every_width(open_steps):

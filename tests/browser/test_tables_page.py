@@ -2,25 +2,24 @@ import re
 
 import pytest
 
-from tests.browser.conftest import follow, resize
+from tests.browser.conftest import resize
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 CELL = "cl_mvc/noisy_digits/0.3"
-PATIENCE = 120_000
 
 
 @pytest.fixture
 def open_tables(open_page):
-    """Opens the page through the navigation."""
-
-    def go(**options):
-        page = open_page(**options)
-        follow(page, "Tables")
-        page.wait_for_selector(".tables[data-ready]", timeout=PATIENCE)
-        return page
+    def go(**look):
+        return open_page("tables", wait=".tables[data-ready]", **look)
 
     return go
+
+
+@pytest.fixture(scope="module")
+def tables_page(open_shared_page):
+    return open_shared_page("tables", wait=".tables[data-ready]")
 
 
 def show_digits(page) -> None:
@@ -65,25 +64,24 @@ def test_the_way_to_the_attack_page_takes_the_choices_along(open_tables):
     show_digits(page)
     page.locator(f"[data-key='{CELL}']").click()
     page.locator(".st-key-see-cell-attack button").first.click()
-    page.wait_for_selector(".stage[data-frames]", timeout=PATIENCE)
+    page.wait_for_selector(".stage[data-frames]")
     page.locator(".st-key-run, .st-key-cancel").first.wait_for()
     assert page.locator(".st-key-model input").input_value() == "CL-MVC"
     assert page.locator(".st-key-eps input").input_value() == "0.30"
     page.get_by_text("GAN on CL-MVC").or_(page.get_by_text("Finished after")).first.wait_for()  # it runs by itself
 
 
-def test_only_the_table_scrolls_sideways(open_tables):
-    page = open_tables()
+def test_only_the_table_scrolls_sideways(tables_page):
     for width in (900, 420):
-        resize(page, width)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(SCROLLS)
+        resize(tables_page, width)
+        assert tables_page.evaluate("document.documentElement.scrollWidth") <= width
+        assert tables_page.evaluate(SCROLLS)
+    resize(tables_page, 1440)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_follows_the_theme(open_tables, scheme):
-    page = open_tables(scheme=scheme)
-    assert ("dark" in page.locator(".tables").get_attribute("class").split()) == (scheme == "dark")
+def test_follows_the_theme(tables_page, open_tables):
+    for page, is_dark in ((tables_page, False), (open_tables(scheme="dark"), True)):
+        assert ("dark" in page.locator(".tables").get_attribute("class").split()) == is_dark
 
 
 def test_the_component_never_writes_html():
@@ -97,8 +95,8 @@ FOCUSED = f"() => {ROOT}.getRootNode().activeElement?.dataset.key ?? ''"
 SCROLLS = f"() => {{ const box = {ROOT}.querySelector('.scroll'); return box.scrollWidth > box.clientWidth + 1; }}"
 
 
-def test_every_tab_opens_and_stands_in_the_address(open_tables):
-    page = open_tables()
+def test_every_tab_opens_and_stands_in_the_address(tables_page):
+    page = tables_page
     for tab, said in (
         ("Table 2", "trained on → scored on"),
         ("Figures 4, 6–8", "Accuracy over λ and γ"),

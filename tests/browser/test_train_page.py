@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import follow
+from tests.browser.conftest import resize
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -11,15 +11,8 @@ RUN = "[class*='st-key-tr_run_']"
 
 @pytest.fixture
 def open_train(open_page):
-    """The Train page, by way of the first one, as its own address asks the server for files in vain."""
-
-    def go(**view):
-        page = open_page("?seed=101", **view)
-        if view.get("width", 1440) < 700:
-            page.locator("[data-testid=stExpandSidebarButton]").click()
-        follow(page, "Train")
-        page.wait_for_selector(".st-key-tr_start button")
-        return page
+    def go():
+        return open_page("train", wait=".st-key-tr_start button")
 
     return go
 
@@ -85,8 +78,8 @@ def test_a_run_is_removed_after_a_question(open_train):
     run.wait_for(state="detached")
 
 
-@pytest.mark.parametrize("width", [420, 900])
-def test_fits_every_width(open_train, width):
-    page = open_train(width=width)
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_fits_every_width(open_train):
+    page = open_train()
+    for width in (900, 420):
+        resize(page, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_own_data import paper
 
-from tests.browser.conftest import follow, watch_sending
+from tests.browser.conftest import follow, resize, watch_sending
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -15,11 +15,23 @@ ATTACKED = f".probe[data-frames='{POINTS}']"
 
 
 @pytest.fixture
-def open_own(warm, open_page):
+def open_own(open_page):
     def go(query: str = "?seed=7", **look):
         return open_page(f"your_data{query}", wait=CLUSTERS, **look)
 
     return go
+
+
+@pytest.fixture(scope="module")
+def pad_page(open_shared_page):
+    """A page on which nothing is drawn."""
+    return open_shared_page("your_data?seed=7", wait=CLUSTERS)
+
+
+def clear(page) -> None:
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.wait_for_selector(CLUSTERS)
+    assert ink(page) == 0
 
 
 def verdict(page) -> str:
@@ -57,8 +69,8 @@ def upload(page, *files) -> None:
     page.locator("input[type=file]").first.set_input_files(list(files))
 
 
-def test_a_drawing_by_mouse_falls_into_a_cluster(open_own):
-    page = open_own()
+def test_a_drawing_by_mouse_falls_into_a_cluster(pad_page):
+    page = pad_page
     assert page.locator(".probe .cluster").count() == 10
     assert page.locator(".pad .hint").is_visible()
     draw(page)
@@ -68,6 +80,7 @@ def test_a_drawing_by_mouse_falls_into_a_cluster(open_own):
     assert re.match(r"It falls into cluster \d with confidence ", verdict(page))
     assert page.locator(".probe .near .around").count() == 8
     assert page.locator(".probe .bars .row").count() == 10
+    clear(page)
 
 
 def test_python_hears_of_a_stroke_only_at_its_end(open_own):
@@ -86,8 +99,8 @@ def test_python_hears_of_a_stroke_only_at_its_end(open_own):
     assert page.evaluate("window.sent") > 0
 
 
-def test_drawing_by_keyboard(open_own):
-    page = open_own()
+def test_drawing_by_keyboard(pad_page):
+    page = pad_page
     page.locator(".pad .board canvas").focus()
     for key in ["ArrowUp"] * 8 + [" "] + ["ArrowDown"] * 16 + [" "]:
         page.keyboard.press(key)
@@ -99,8 +112,8 @@ def test_drawing_by_keyboard(open_own):
     assert ink(page) == 0
 
 
-def test_erase_undo_and_clear(open_own):
-    page = open_own()
+def test_erase_undo_and_clear(pad_page):
+    page = pad_page
     draw(page)
     whole = ink(page)
     page.get_by_role("button", name="Eraser", exact=True).click()
@@ -109,9 +122,7 @@ def test_erase_undo_and_clear(open_own):
     assert 0 < erased < whole
     page.get_by_role("button", name="Undo", exact=True).click()
     assert ink(page) == whole
-    page.get_by_role("button", name="Clear", exact=True).click()
-    assert ink(page) == 0
-    page.wait_for_selector(CLUSTERS)
+    clear(page)
 
 
 LATE = """() => {
@@ -192,16 +203,17 @@ def test_two_sessions_do_not_see_each_other(open_own):
     assert ink(other) == 0
 
 
-@pytest.mark.parametrize("width", [420, 900, 1920])
-def test_fits_every_width(open_own, width):
-    page = open_own(width=width)
+def test_fits_every_width(open_own):
+    page = open_own(width=420)
     draw(page)
     page.wait_for_selector(CLEAN)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for part in (".pad", ".probe"):
-        box = page.locator(part).first.bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
+    for width in (420, 900, 1920):
+        resize(page, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for part in (".pad", ".probe"):
+            box = page.locator(part).first.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
 
 
 def test_the_components_never_write_html():
