@@ -97,7 +97,7 @@ def test_no_checkpoint_comes_of_a_trial(done):
 
 
 def test_scores_by_epoch_end_with_those_of_the_trained_model(tmp_path):
-    spec = replace(QUICK, states=("noise", "pgd_assignment"), epsilons=(0.2,), by_epoch=True)
+    spec = replace(QUICK, states=("noise", "pgd_assignment"), epsilons=(0.2,), by_epoch=True, scored_samples=6)
     lab = make_lab(tmp_path)
     _, record = finish(lab.studies.trial(spec))
     assert [row.epoch for row in record.epochs] == [1, 2]
