@@ -315,8 +315,8 @@ def _luck(evidence: Evidence) -> Sentences:
         if parts:
             yield (
                 f"**Luck, {column.title}**: the same training with other seeds, before the attack: "
-                f"{'; '.join(parts)}. With the best of its seeds {reached} of these {len(parts)} reach the paper's "
-                f"one run within {AGREES:g}."
+                f"{'; '.join(parts)}. The best seed reaches the paper's one run within {AGREES:g} for {reached} of "
+                f"{len(parts)}."
             )
 
 
