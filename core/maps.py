@@ -1,8 +1,10 @@
 """A room of the lab: the planes on which samples are drawn, one for each checkpoint and method, kept once fitted."""
 
 from contextlib import nullcontext, suppress
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import LabError
 from core.frames import encode
@@ -46,23 +48,30 @@ class Maps:
 
     def fit_umap(self, card: CheckpointCard) -> None:
         """Fit a UMAP, unless it is stored, and keep it beside the results that come with the lab."""
-        self._projection(card, self.encoding(card).hidden.cpu().numpy(), "umap", ship=True)
+        n_samples = min(MAP_SAMPLES, len(self._library.parts(card.dataset)[1].labels))
+        if self._stored(card, n_samples) is None:
+            self._projection(card, self.encoding(card).hidden.cpu().numpy(), "umap", ship=True)
 
     def _projection(self, card: CheckpointCard, hidden: Floats, method: str, *, ship: bool = False) -> Projection:
         if method == "pca":
             return fit_pca(hidden)
         if method != "umap":
             raise LabError(f"A map is made by pca or umap, got {method!r}.")
-        key = map_key(card)
-        stored = self._store.load("umap", key)
-        points = np.empty(0) if stored is None else stored.get("points", np.empty(0))
-        if points.shape == (len(hidden), 2) and points.dtype.kind == "f" and np.isfinite(points).all():
+        points = self._stored(card, len(hidden))
+        if points is not None:
             return umap_projection(hidden, points)
         projection = fit_umap(hidden)
         # A map that cannot be kept for the next time is still a map; one to be shipped must be written.
         with nullcontext() if ship else suppress(LabError):
-            self._store.save("umap", key, {"points": projection.points}, shipped=ship)
+            self._store.save("umap", map_key(card), {"points": projection.points}, shipped=ship)
         return projection
+
+    def _stored(self, card: CheckpointCard, n_samples: int) -> NDArray[Any] | None:
+        """The points of a UMAP, None unless there is one that fits."""
+        stored = self._store.load("umap", map_key(card)) or {}
+        points = stored.get("points", np.empty(0))
+        fits = points.shape == (n_samples, 2) and points.dtype.kind == "f" and np.isfinite(points).all()
+        return points if fits else None
 
 
 def map_key(card: CheckpointCard) -> str:
