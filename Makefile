@@ -22,6 +22,8 @@ ADDRESS ?= localhost
 PORT ?= 8501
 # One process more than there are cores, because tests of pages in a browser mostly wait.
 TESTERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+# Its processes keep what they compiled of the lab for each other, whatever else is set.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile
 TRAINING ?= off
 THREADS = $(shell $(VENV)/bin/python -c "import os; print(max(1, (os.cpu_count() or 2) // 2))")
 
@@ -54,11 +56,10 @@ train: $(VENV)/app.stamp
 	@$(VENV)/bin/python -m core train $(RECIPE)
 
 test: $(VENV)/dev.stamp
-	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile
+	@$(PYTEST)
 
 coverage: $(VENV)/dev.stamp
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile \
-		--cov --cov-report=term-missing:skip-covered
+	@$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/dev.stamp
 	@$(VENV)/bin/python -m ruff format --check .

@@ -309,7 +309,7 @@ def _luck(evidence: Evidence) -> Sentences:
             made = max(([trial for trial in trials if trial is not None] for trials in found), key=len)
             if len(made) > 1 and paper is not None:
                 accuracies = [round(trial.clean.rematched.accuracy, 2) for trial in made]
-                reached += max(accuracies) >= paper.accuracy - AGREES
+                reached += agreement(round(max(accuracies) - paper.accuracy, 2)) != "lower"
                 by_seed = ", ".join(map(table_words.short, accuracies))
                 parts.append(f"{words.model_name(model)} {by_seed} (paper {table_words.short(paper.accuracy)})")
         if parts:

@@ -211,6 +211,8 @@ def test_a_umap_can_be_fitted_to_ship_with_the_lab(lab, tmp_path, monkeypatch):
     shipping = Lab(checkpoints=lab.library.checkpoints, device="cpu", store=store)
     shipping.fit_map(lab.library.card(TARGET, "cl_mvc"))
     assert [path for path in (tmp_path / "shipped").rglob("*") if path.is_file()]
+    monkeypatch.setattr("core.maps.encode", lambda *_: pytest.fail("what has a map is encoded again"))
+    shipping.fit_map(lab.library.card(TARGET, "cl_mvc"))
 
 
 def test_an_unknown_map_is_refused_with_those_there_are(lab):

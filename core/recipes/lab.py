@@ -92,7 +92,7 @@ def stages(dataset: str) -> tuple[Stage, ...]:
 DISTILLATION_STEPS = {"noisy_mnist": 5, "noisy_fashion": 5}  # of the inner PGD
 # On the digits a student learns to hide from three steps: .81 against three, .07 against twenty, at ε = 0.3.
 OTHER_DISTILLATION_STEPS = 10
-SELECTION_STEPS = {"noisy_fashion": 0}  # of the PGD that selects; these checkpoints are older
+SELECTION_STEPS = {"noisy_fashion": 0}  # of the PGD that selects; its checkpoint is older
 OTHER_SELECTION_STEPS = 20
 DISTILLATION_STAGES = (  # share of the data set's ε, of the epochs, and the learning rate
     (1 / 3, 1 / 12, 1e-3),
@@ -100,7 +100,7 @@ DISTILLATION_STAGES = (  # share of the data set's ε, of the epochs, and the le
     (1.0, 1 / 2, 1e-3),
     (1.0, 1 / 4, 1e-4),
 )
-DISTILLATION_EPOCHS = {  # about a thousand steps; more are better, a sample of theirs is rarely seen twice alike
+DISTILLATION_EPOCHS = {  # a thousand steps or more; more are better, a sample of theirs is rarely seen twice alike
     "noisy_mnist": 36,
     "noisy_fashion": 36,
     "noisy_digits": 80,
