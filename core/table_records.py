@@ -68,7 +68,10 @@ class Cell:
 
     @property
     def small(self) -> bool:
-        """Whether ours was trained on less, or shorter, than its recipe says."""
+        """Whether ours, or the attacker behind a number of it, had less than its recipe says."""
+        if self.scale == "model":
+            trial = self.ours.trial if self.ours is not None and self.ours.state == AFTER else None
+            return trial is not None and trial.spec.attacker_epochs is not None
         return self.scale != "full"
 
     @property

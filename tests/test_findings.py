@@ -6,7 +6,9 @@ from fake_lab import UNDER_ATTACK, FakeLab, card
 from fake_studies import record
 
 from core.data import DATASET_FACTS
+from core.figures import words
 from core.findings import Evidence, findings
+from core.findings.trials import LARGER
 from core.lab import Lab
 from core.studies import plans
 from core.studies.records import TransferRecord
@@ -86,15 +88,17 @@ def test_the_released_protocols_clean_scores_are_compared_with_the_papers():
     assert "(2 of ours trained at a size for CPUs). Lower: CoMVC .93 (paper .99)." in said
 
 
-def test_what_more_epochs_change_is_told_where_both_were_made():
-    spec = plans.table_1("noisy_mnist", "simvc", "released", 0)
-    wanted = {plans.sized(spec, "small"): 0.75, plans.sized(spec, "long"): 0.25}
+@pytest.mark.parametrize("scale", ["long", "model"])
+@pytest.mark.parametrize(("model", "paper"), [("simvc", " (paper .91 before)"), ("cl_mvc", "")])
+def test_what_a_longer_training_changes_is_told_where_both_were_made(scale, model, paper):
+    spec = plans.table_1("noisy_mnist", model, "released", 0)
+    wanted = {plans.sized(spec, "small"): 0.75, plans.sized(spec, scale): 0.25}
     said = text(trial=lambda spec: record(spec, wanted[spec]) if spec in wanted else None)
-    assert "before → after, re-matched: SiMVC .75 → .75 becomes .25 → .25." in said
+    assert f"{LARGER[scale]}, NoisyMNIST**, before → after" in said
+    assert f"{words.model_name(model)} .75 → .75 becomes .25 → .25{paper}." in said
     del wanted[plans.sized(spec, "small")]
-    assert "all of the protocol's epochs" not in text(
-        trial=lambda spec: record(spec, wanted[spec]) if spec in wanted else None
-    )
+    said = text(trial=lambda spec: record(spec, wanted[spec]) if spec in wanted else None)
+    assert "all of the protocol's" not in said
 
 
 def test_seeds_of_one_size_stand_beside_the_papers_one_run():

@@ -88,10 +88,10 @@ def test_the_files_and_commands_that_a_text_names_are_there(topic):
         parser().parse_args(command.split())
 
 
-def test_the_runs_that_do_not_ship_are_told_with_the_numbers_of_the_readme():
-    readme = " ".join((PROJECT / "README.md").read_text(encoding="utf-8").split())
+def test_the_runs_that_do_not_ship_are_told_with_the_numbers_of_the_results():
+    results = " ".join((PROJECT / "RESULTS.md").read_text(encoding="utf-8").split())
     for number in ("0.98 clean", "0.21 under mere signed noise", "0.00 under PGD"):
-        assert number in readme.replace(" at ε = 0.2", "")
+        assert number in results.replace(" at ε = 0.2", "")
         assert number.split()[0] in text("limits")
 
 

@@ -431,10 +431,10 @@ def test_every_shipped_row_is_one_that_is_looked_up():
     assert len(found) == len(shipped)
 
 
-def test_the_readme_holds_the_rows_as_the_command_prints_them(capsys):
+def test_the_results_are_told_as_the_command_prints_them(capsys):
     options = parser().parse_args(["latent", "--markdown"])
     options.run(options)
-    assert capsys.readouterr().out.strip() in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.strip() in (PROJECT / "RESULTS.md").read_text(encoding="utf-8")
 
 
 # Training it all

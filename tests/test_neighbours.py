@@ -204,10 +204,10 @@ def test_every_shipped_result_is_one_that_is_looked_up():
     assert len(found) == len(shipped)
 
 
-def test_the_readme_holds_the_rows_as_the_command_prints_them(capsys):
+def test_the_results_are_told_as_the_command_prints_them(capsys):
     options = parser().parse_args(["neighbours", "--markdown"])
     options.run(options)
-    assert capsys.readouterr().out.strip() in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.strip() in (PROJECT / "RESULTS.md").read_text(encoding="utf-8")
 
 
 # Tables and claims

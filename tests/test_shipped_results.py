@@ -120,18 +120,18 @@ def test_the_readme_has_table_1_in_short(lab):
 
 
 @pytest.mark.parametrize("model", [*plans.DEFENSES, plans.OWN])
-def test_the_readme_tells_what_the_whole_ensemble_left_of_a_defended_model(lab, model):
+def test_it_is_told_what_the_whole_ensemble_left_of_a_defended_model(lab, model):
     row = [words.model_name(model)]
     for dataset in (*EMBEDDED, *REAL):
         card = lab.library.find(dataset, model)
         scores = None if card is None else lab.scores(plans.ensemble(card), shipped_only=True)
         row.append(" → ".join(table_words.short(one.frozen.accuracy) for one in scores.attack) if scores else "–")
-    assert f"| {' | '.join(row)} |" in (PROJECT / "README.md").read_text()
+    assert f"| {' | '.join(row)} |" in (PROJECT / "RESULTS.md").read_text()
 
 
 @pytest.mark.parametrize("dataset", tables.DATASETS)
-def test_the_readme_has_every_row_of_clustr_as_it_is_stored(lab, dataset):
-    readme = (PROJECT / "README.md").read_text()
+def test_every_row_of_clustr_is_told_as_it_is_stored(lab, dataset):
+    told = (PROJECT / "RESULTS.md").read_text()
     shown = ("paper_20", "paper_100", "log_100", "margin_20", "magnet_100", "ensemble")
     for line in lab.certify.lines(dataset):
         assert line.result is not None
@@ -141,7 +141,7 @@ def test_the_readme_has_every_row_of_clustr_as_it_is_stored(lab, dataset):
             ROWS[line.model][0].removesuffix(" + pre-training"),
             *(f"{100 * share:.1f}" for share in shares),
         )
-        assert f"| {' | '.join(row)} |" in readme
+        assert f"| {' | '.join(row)} |" in told
 
 
 def test_a_shipped_map_is_of_weights_that_ship(lab):

@@ -222,7 +222,7 @@ def test_a_plan_has_every_trial_once_and_released_first(scale):
     assert len(set(trials)) == len(trials)
     assert [trial.train.protocol for trial in trials[:20]] == ["released"] * 20
     assert [trial.train.dataset for trial in trials[:20]] == ["noisy_mnist"] * 10 + ["noisy_fashion"] * 10
-    assert all((trial.train.samples is None) == (scale == "full") for trial in trials)
+    assert all((trial.train.samples is None) == (scale in ("full", "model")) for trial in trials)
 
 
 @pytest.mark.parametrize(("dataset", "is_real"), [("noisy_mnist", True), ("noisy_digits", False)])
@@ -230,11 +230,22 @@ def test_a_plan_has_every_trial_once_and_released_first(scale):
 def test_a_long_trial_has_the_epochs_of_the_recipe_and_a_small_one_fewer(dataset, is_real, model):
     specs = (plans.table_1(dataset, model, "released", 0), plans.weights(dataset, 0.1, 0.1))
     for spec in specs if model in plans.DEFENSES else specs[:1]:
-        full, long, small = (plans.sized(spec, scale) for scale in plans.SCALES)
+        full, long, small = (plans.sized(spec, scale) for scale in ("full", "long", "small"))
         assert (long.train.epochs, long.attacker_epochs) == (full.train.epochs, full.attacker_epochs) == (None, None)
         assert long.train.samples == small.train.samples == (plans.SMALL_SAMPLES if is_real else None)
         assert long.scored_samples == small.scored_samples < full.scored_samples
         assert (small.attacker_epochs is not None) == is_real
+
+
+@pytest.mark.parametrize("model", ["simvc", "ar_dmvc_am"])
+def test_a_trial_of_its_models_scale_cuts_the_attacker_and_what_is_scored_alone(model):
+    full, whole, small = (
+        plans.sized(plans.table_1("noisy_mnist", model, "released", 0), scale) for scale in ("full", "model", "small")
+    )
+    assert whole.train == replace(full.train, runs=1, precision="bfloat16")
+    assert model_recipe(whole.train).runs == model_recipe(full.train).runs  # one, by this protocol
+    assert whole.attacker_epochs == small.attacker_epochs
+    assert small.scored_samples < whole.scored_samples < full.scored_samples
 
 
 def test_a_small_trial_beside_a_checkpoint_is_its_training_from_another_seed():

@@ -17,6 +17,7 @@ from core.published.ar_dmvc import CONFUSION_FIGURES, TABLE_1, TABLE_2, TABLE_3
 from core.recipes import AR_DMVC, OWN
 from core.records import AttackSpec, Scores, SweepSpec, TrainSpec
 from core.store import ResultStore
+from core.studies import plans
 from core.sweep_scores import scores_of
 from core.table_records import Cell, Result
 from core.tables import DATASETS as SHOWN
@@ -171,11 +172,16 @@ def made(accuracy, **changes):
 def test_table_2_is_filled_by_trials():
     table = make_table("table_2", sources(trial=made(0.5, samples=None)))
     assert all(cell.ours.frozen.accuracy == 0.5 and not cell.small for cell in table.cells.values())
-    long = make_table("table_2", sources(trial=made(0.5, precision="bfloat16")))
-    assert all(cell.small and cell.scale == "long" for cell in long.cells.values())
+    whole = make_table("table_2", sources(trial=made(0.5, samples=None, precision="bfloat16")))
+    assert all(cell.scale == "model" for cell in whole.cells.values())
+    real, *_, embedded = whole.rows  # there the attacker of this scale has all of its epochs
+    assert {column.state for column in whole.columns if whole.cells[real, column.key].small} == {"gan"}
+    assert not any(whole.cells[embedded, column.key].small for column in whole.columns)
+    long = make_table("table_2", sources(trial=made(0.5, samples=plans.SMALL_SAMPLES, epochs=None)))
+    assert all(cell.small and cell.scale == "long" for cell in long.cells.values() if cell.ours)
     small = make_table("table_2", sources(trial=lambda spec: record(spec, 0.5) if spec.train.epochs else None))
     assert all(cell.small and cell.scale == "small" for cell in small.cells.values())
-    for shorter, is_told in ((long, False), (small, True)):
+    for shorter, is_told in ((long, False), (small, True), (whole, True)):
         notes = table_words.notes(shorter, shorter.columns, "frozen")
         assert any(re.search("size for CPUs.* fewer epochs", line) for line in notes) == is_told
     row = table.rows[-1]

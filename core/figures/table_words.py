@@ -248,7 +248,7 @@ def _small(table: ResultTable, columns: Iterable[Column]) -> Iterator[str]:
             cell = table.cells[row, column.key]
             if cell.small and cell.ours is not None:
                 sizes.setdefault(column.title if column.dataset else row, set()).add(_size(cell))
-                is_short |= cell.ours.trial is not None and cell.scale == "small"
+                is_short |= cell.ours.trial is not None and cell.scale != "long"
     if sizes:
         parts = [f"{title} {' or '.join(map(_size_text, sorted(found)))}" for title, found in sizes.items()]
         shorter = ", some for fewer epochs (a cell says how many)" if is_short else ""

@@ -136,7 +136,7 @@ class ClusterBatches:
 
         Log-scores are read with the same centres and s², and gradients flow through both as in the loss: scaling the
         features then changes no p(x), so that a defense can only move samples against their centres. The paper's code
-        holds the last k-means' centres still there; so held, QTRADES stretched features instead (README).
+        holds the last k-means' centres still there; so held, QTRADES stretched features instead (RESULTS.md).
         """
         size, per_class = self.model.samples_per_cluster, self.model.clusters_per_class
         clusters = targets[::size]  # (M,)

@@ -39,7 +39,7 @@ INNER = {
     # Without the mitigator nothing ties an adversarial sample to its clean cluster: against "assignment" the model
     # learns a second clustering for attacked samples, and signed noise alone then moves it there.
     "ar_dmvc": InnerAttack(steps=5, step_size=None, objective="contrastive", target_mode="train"),  # as released
-    # Hardens against the contrastive attack too; the converse does not hold (README).
+    # Hardens against the contrastive attack too; the converse does not hold (RESULTS.md).
     "ar_dmvc_am": InnerAttack(steps=5, step_size=None, objective="assignment", target_mode="eval"),
 }
 EPOCHS = {  # more where an epoch has fewer batches: 8, 2 and 4 of 100 samples; fewer where it has hundreds

@@ -1,8 +1,8 @@
 """Which sweeps, transfers and trials make which table, figure and ablation, trials in the order of importance.
 
 The same function says what is to be run and what a page looks up, so that a number can only stand where its own
-trial put it. A cell has a trial at full size and two for processors, the long one with all of the recipe's
-epochs; the largest that is there counts.
+trial put it. A cell has a trial at full size and three for processors: the model's training whole, all of its
+epochs on a part of the data, and fewer of them. The largest that is there counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from core.published.ar_dmvc import TABLE_2, TABLE_3_EPSILONS, Transfer
 from core.records import AttackSpec, CheckpointCard, SweepSpec, TrainSpec
 from core.studies.records import STATES, Change, Scale, TransferSpec, TrialSpec
 
-SCALES: tuple[Scale, ...] = ("full", "long", "small")
+SCALES: tuple[Scale, ...] = ("full", "model", "long", "small")
 DEFENSES = ("ar_dmvc", "ar_dmvc_am")  # the paper's
 # By protocol, in the order they are offered; the lab's 0 is the checkpoint, whose runs count on.
 SEEDS = {"lab": (100, 200), "paper": (0,), "released": (0, 1, 2)}
@@ -27,6 +27,7 @@ SMALL_SAMPLES = 4000  # of the training part of a real data set
 SMALL_EPOCHS, SMALL_DEFENSE_EPOCHS, SMALL_ATTACKER_EPOCHS = 10, 5, 4
 SMALL_EMBEDDED_DEFENSE_EPOCHS = 15  # of the last stage
 SMALL_SCORED = 256
+MODEL_SCORED = 512  # a standard error of .02 or less, where clean scores are to be compared
 SAMPLES = 256  # of a sweep, as on the pages that attack
 OWN = "rcd_mvc"  # this lab's own defense: in the lab's protocol alone
 COMPARED = ("cl_mvc", *DEFENSES, OWN)  # undefended, and its defenses: under every attack
@@ -103,9 +104,10 @@ def transfer(dataset: str) -> TransferSpec:
 
 
 def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) -> TrialSpec:
-    """A trial of the recipe's size, or of one that a processor does in half an hour or in minutes.
+    """A trial of the recipe's size, or of one that a processor does in an hour, in half of one or in minutes.
 
-    A long one has the recipe's epochs on a part of real data, a small one fewer. With the training of the
+    One of the model's scale has its whole training, and a shorter one of the attacker on all data; a long one has the
+    recipe's epochs on a part of real data, a small one fewer. With the training of the
     ``checkpoint`` beside whose number they are to stand, both are that from another seed, unless that was of full size.
     """
     if scale == "full":
@@ -122,6 +124,13 @@ def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) ->
             epochs = SMALL_EMBEDDED_DEFENSE_EPOCHS if is_short and is_defense else None
             train = replace(train, runs=1, epochs=epochs)
         return replace(spec, train=train, scored_samples=SMALL_SCORED)
+    if scale == "model":
+        return replace(
+            spec,
+            train=replace(train, runs=1),
+            attacker_epochs=SMALL_ATTACKER_EPOCHS,
+            scored_samples=MODEL_SCORED,
+        )
     train = replace(train, runs=1, samples=SMALL_SAMPLES)
     if not is_short:
         return replace(spec, train=train, scored_samples=SMALL_SCORED)

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from core.errors import LabError
 from core.records import AttackScores, Scores, TrainSpec, check_epsilon, digest
 
-Scale = Literal["full", "long", "small"]  # of a trial: the recipe's; for processors, with its epochs; with fewer
+# Of a trial: the recipe's; for processors the model's whole training with a shorter one of its attacker, a part of
+# real data with the recipe's epochs, and with fewer.
+Scale = Literal["full", "model", "long", "small"]
 
 ATTACKERS_OWN = ("complementarity_weight", "consistency_weight")  # of a change, what the model does not see
 STATES = ("noise", "untrained_generator", "pgd", "pgd_assignment", "gan")  # under attack; "clean" is always there

@@ -1,0 +1,82 @@
+"""Where findings look their numbers up, and the short words that several of them share."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TypeVar
+
+from core.figures import ablation_rows, table_words
+from core.records import CheckpointCard, SweepScores, SweepSpec
+from core.studies import plans
+from core.studies.records import TransferRecord, TransferSpec, TrialRecord, TrialSpec
+from core.table_records import BEFORE, Cell, Column, ResultTable
+from core.tables import MODELS
+
+DEFENDED = (*plans.DEFENSES, plans.OWN)
+UNDEFENDED = tuple(model for model in MODELS if model not in DEFENDED)
+REAL = ("noisy_mnist", "noisy_fashion", "patched_mnist")
+BOTH = ("noisy_mnist", "noisy_digits")  # the paper's first data set, and the one that every lab has
+Sentences = Iterator[str]
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Where findings look numbers up."""
+
+    table_1: ResultTable
+    released: ResultTable  # Table 1 by the released protocol
+    cards: Sequence[CheckpointCard]
+    attackers: Sequence[CheckpointCard]
+    sweep: Callable[[SweepSpec], SweepScores | None]
+    transfer: Callable[[TransferSpec], TransferRecord | None]
+    trial: Callable[[TrialSpec], TrialRecord | None]
+
+    def column(self, dataset: str, state: str) -> Column:
+        """The column of Table 1."""
+        return next(c for c in self.table_1.columns if (c.dataset, c.state) == (dataset, state))
+
+    def there(self, dataset: str, state: str, models: Sequence[str]) -> dict[str, Cell]:
+        """The cells of some models that have a number."""
+        column = self.column(dataset, state)
+        cells = {model: self.table_1.cells[model, column.key] for model in models}
+        return {model: cell for model, cell in cells.items() if cell.ours is not None}
+
+    def card(self, dataset: str, model: str) -> CheckpointCard | None:
+        """A model's checkpoint by the lab's protocol."""
+        return next((card for card in self.cards if (card.dataset, card.name) == (dataset, model)), None)
+
+
+def trials_of(evidence: Evidence, specs: Mapping[Key, TrialSpec]) -> dict[Key, TrialRecord]:
+    found = {key: ablation_rows.best(spec, evidence.trial) for key, spec in specs.items()}
+    return {key: trial for key, trial in found.items() if trial is not None}
+
+
+def left_of(trial: TrialRecord) -> str:
+    states = {name: rows[-1].frozen.accuracy for name, rows in trial.states.items()}
+    return (
+        f"clean {trial.clean.frozen.accuracy:.2f}, GAN {states['gan']:.2f}, PGD on the assignment "
+        f"{states['pgd_assignment']:.2f}"
+    )
+
+
+def title_of(evidence: Evidence, dataset: str) -> str:
+    return evidence.column(dataset, BEFORE).title
+
+
+def mean_of(cell: Cell, matching: str = "rematched") -> str:
+    return table_words.short(cell.mean("accuracy", matching))
+
+
+def paper_of(cell: Cell) -> str:
+    return "" if cell.paper is None else table_words.short(cell.paper.accuracy)
+
+
+def average_of(cells: dict[str, Cell], models: Sequence[str]) -> str:
+    return f"{fmean(cells[model].mean('accuracy', 'frozen') for model in models):.2f}"
+
+
+def sizes_of(cells: Iterable[Cell]) -> str:
+    """A remark where models were trained at a size for processors."""
+    small = sum(cell.small for cell in cells)
+    return f" ({small} of ours trained at a size for CPUs)" if small else ""

@@ -1,0 +1,115 @@
+"""What models trained once more say: of the defense's parts, and of the released protocol, its seeds and its size."""
+
+from core.figures import table_words, words
+from core.findings.evidence import (
+    BOTH,
+    REAL,
+    Evidence,
+    Sentences,
+    left_of,
+    mean_of,
+    paper_of,
+    sizes_of,
+    title_of,
+    trials_of,
+)
+from core.findings.table_1 import reached
+from core.studies import plans
+from core.studies.records import Scale, TrialRecord
+from core.table_records import AFTER, BEFORE
+from core.tables import AGREES, agreement
+
+LARGER: dict[Scale, str] = {  # than a small trial, and what they have of the protocol's
+    "long": "epochs, on a part of its samples",
+    "model": "samples and epochs (fewer of the attacker's)",
+}
+
+
+def mitigator(evidence: Evidence) -> Sentences:
+    for dataset in BOTH:
+        trials = trials_of(evidence, plans.mitigation(dataset))
+        if len(trials) == 2:
+            yield (
+                f"**The mitigator, {title_of(evidence, dataset)}**: with it {left_of(trials['with'])}; "
+                f"without it, all else the same, {left_of(trials['without'])}."
+            )
+
+
+def inner(evidence: Evidence) -> Sentences:
+    for dataset in BOTH:
+        trials = trials_of(evidence, plans.inner_epsilons(dataset))
+        if len(trials) > 1:
+            parts = (
+                f"{'as in the recipe' if epsilon is None else f'ε = {epsilon:g}'}: {left_of(trial)}"
+                for epsilon, trial in trials.items()
+            )
+            yield f"**Remark 4.1, {title_of(evidence, dataset)}**, the attack inside the training: {'; '.join(parts)}."
+
+
+def released(evidence: Evidence) -> Sentences:
+    yield from reached(evidence.released, " before the attack")
+    table = evidence.released
+    for dataset in (*REAL, "noisy_digits"):
+        columns = {c.state: c for c in table.columns if c.dataset == dataset}
+        cells = {
+            row: (table.cells[row, columns[BEFORE].key], table.cells[row, columns[AFTER].key])
+            for row in table.rows
+            if table.cells[row, columns[AFTER].key].ours is not None
+        }
+        if cells:
+            parts = (
+                f"{words.model_name(row)} {mean_of(before)} → {mean_of(after)} (frozen {mean_of(after, 'frozen')})"
+                for row, (before, after) in cells.items()
+            )
+            yield (
+                f"**{columns[BEFORE].title}**, target in training mode, the attacker scored on what trained it, at ε = "
+                f"{columns[AFTER].epsilon:g}{sizes_of(before for before, _ in cells.values())}: {', '.join(parts)}."
+            )
+
+
+def luck(evidence: Evidence) -> Sentences:
+    """How far the seeds of one protocol lie apart, of trials of one size, where several were made."""
+    for dataset in REAL:
+        column = next(c for c in evidence.released.columns if (c.dataset, c.state) == (dataset, BEFORE))
+        parts, reached = [], 0
+        for model in evidence.released.rows:
+            paper = evidence.released.cells[model, column.key].paper
+            specs = [plans.table_1(dataset, model, "released", seed) for seed in plans.SEEDS["released"]]
+            found = ([evidence.trial(plans.sized(spec, scale)) for spec in specs] for scale in plans.SCALES)
+            made = max(([trial for trial in trials if trial is not None] for trials in found), key=len)
+            if len(made) > 1 and paper is not None:
+                accuracies = [round(trial.clean.rematched.accuracy, 2) for trial in made]
+                reached += agreement(round(max(accuracies) - paper.accuracy, 2)) != "lower"
+                by_seed = ", ".join(map(table_words.short, accuracies))
+                parts.append(f"{words.model_name(model)} {by_seed} (paper {table_words.short(paper.accuracy)})")
+        if parts:
+            yield (
+                f"**Luck, {column.title}**: the same training with other seeds, before the attack: "
+                f"{'; '.join(parts)}. The best seed reaches the paper's one run within {AGREES:g} for {reached} of "
+                f"{len(parts)}."
+            )
+
+
+def longer(evidence: Evidence) -> Sentences:
+    """What the epochs and the samples that small trials lack would have made."""
+    for dataset in REAL:
+        column = next(c for c in evidence.released.columns if (c.dataset, c.state) == (dataset, BEFORE))
+        for scale, what in LARGER.items():
+            parts = []
+            for model in evidence.released.rows:
+                spec = plans.table_1(dataset, model, "released", plans.SEEDS["released"][0])
+                small, larger = (evidence.trial(plans.sized(spec, size)) for size in ("small", scale))
+                if small is not None and larger is not None:
+                    paper = paper_of(evidence.released.cells[model, column.key])
+                    change = f"{_before_and_after(small)} becomes {_before_and_after(larger)}"
+                    parts.append(f"{words.model_name(model)} {change}{paper and f' (paper {paper} before)'}")
+            if parts:
+                yield (
+                    f"**With all of the protocol's {what}, {column.title}**, before → after, re-matched: "
+                    f"{'; '.join(parts)}."
+                )
+
+
+def _before_and_after(trial: TrialRecord) -> str:
+    accuracies = (scores.rematched.accuracy for scores in (trial.clean, trial.states["gan"][-1]))
+    return " → ".join(map(table_words.short, accuracies))
