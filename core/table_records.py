@@ -104,3 +104,7 @@ class ResultTable:
     columns: tuple[Column, ...]
     cells: Mapping[tuple[str, str], Cell]  # by row and key of a column
     metrics: tuple[str, ...]  # names in METRICS
+
+    def column(self, dataset: str, state: str) -> Column:
+        """The column of a data set in a state; it must be there."""
+        return next(column for column in self.columns if (column.dataset, column.state) == (dataset, state))

@@ -34,7 +34,7 @@ class Evidence:
 
     def column(self, dataset: str, state: str) -> Column:
         """The column of Table 1."""
-        return next(c for c in self.table_1.columns if (c.dataset, c.state) == (dataset, state))
+        return self.table_1.column(dataset, state)
 
     def there(self, dataset: str, state: str, models: Sequence[str]) -> dict[str, Cell]:
         """The cells of some models that have a number."""

@@ -16,7 +16,7 @@ def before(evidence: Evidence) -> Sentences:
 def reached(table: ResultTable, state: str = "") -> Sentences:
     """How many models cluster the clean samples as well as the paper's, and which do not."""
     for dataset in REAL:
-        column = next(c for c in table.columns if (c.dataset, c.state) == (dataset, BEFORE))
+        column = table.column(dataset, BEFORE)
         cells = {model: table.cells[model, column.key] for model in table.rows}
         changes = {model: difference(cell, column, "accuracy", "rematched") for model, cell in cells.items()}
         known = {model: cells[model] for model, change in changes.items() if change is not None}

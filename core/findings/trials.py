@@ -70,7 +70,7 @@ def released(evidence: Evidence) -> Sentences:
 def luck(evidence: Evidence) -> Sentences:
     """How far the seeds of one protocol lie apart, of trials of one size, where several were made."""
     for dataset in REAL:
-        column = next(c for c in evidence.released.columns if (c.dataset, c.state) == (dataset, BEFORE))
+        column = evidence.released.column(dataset, BEFORE)
         parts, reached = [], 0
         for model in evidence.released.rows:
             paper = evidence.released.cells[model, column.key].paper
@@ -93,7 +93,7 @@ def luck(evidence: Evidence) -> Sentences:
 def longer(evidence: Evidence) -> Sentences:
     """What the epochs and the samples that small trials lack would have made."""
     for dataset in REAL:
-        column = next(c for c in evidence.released.columns if (c.dataset, c.state) == (dataset, BEFORE))
+        column = evidence.released.column(dataset, BEFORE)
         for scale, what in LARGER.items():
             parts = []
             for model in evidence.released.rows:

@@ -42,7 +42,7 @@ def show(protocol: str, dataset: str) -> None:
 def _show(protocol: str, dataset: str) -> None:
     table = cache.table("table_1", protocol)
     jobs = _running(protocol, dataset)
-    column = _after(table, dataset)
+    column = table.column(dataset, AFTER)
     st.caption(table_words.figures_note(column))
     waiting = [cell.run for cell in _cells(table, dataset) if cell.run and cache.confusion(cell.sweeps) is None]
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -83,12 +83,8 @@ def _model(model: str, column: Column, cell: Cell) -> None:
         st.code(cell.remedy, language=None, wrap_lines=True)
 
 
-def _after(table: ResultTable, dataset: str) -> Column:
-    return next(column for column in table.columns if (column.dataset, column.state) == (dataset, AFTER))
-
-
 def _cells(table: ResultTable, dataset: str) -> list[Cell]:
-    column = _after(table, dataset)
+    column = table.column(dataset, AFTER)
     return [table.cells[model, column.key] for model in table.rows]
 
 
