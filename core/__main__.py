@@ -118,8 +118,8 @@ def _table_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--scale",
         choices=SCALES,
-        help="of those: the recipe's size, that of its model alone, part of real data with all epochs, or with fewer "
-        "(full on a GPU, else small)",
+        help="of those: full is the recipe's; model the model's whole training, a shorter one of its attacker; long a "
+        "part of real data with all epochs; small with fewer (full on a GPU, else small)",
     )
     command.add_argument("--capture", action="store_true", help="with --train: replay steps as CUDA graphs, on a GPU")
     command.add_argument("--workers", type=int, default=1, help="with --train: trainings at a time, in one process (1)")

@@ -48,11 +48,13 @@ class Evidence:
 
 
 def trials_of(evidence: Evidence, specs: Mapping[Key, TrialSpec]) -> dict[Key, TrialRecord]:
+    """Those of the trials that were made, each of the largest scale."""
     found = {key: ablation_rows.best(spec, evidence.trial) for key, spec in specs.items()}
     return {key: trial for key, trial in found.items() if trial is not None}
 
 
 def left_of(trial: TrialRecord) -> str:
+    """What is left of a trial's ACC, frozen matching: clean, and under its GAN and PGD."""
     states = {name: rows[-1].frozen.accuracy for name, rows in trial.states.items()}
     return (
         f"clean {trial.clean.frozen.accuracy:.2f}, GAN {states['gan']:.2f}, PGD on the assignment "
@@ -61,18 +63,22 @@ def left_of(trial: TrialRecord) -> str:
 
 
 def title_of(evidence: Evidence, dataset: str) -> str:
+    """The data set's title."""
     return evidence.column(dataset, BEFORE).title
 
 
 def mean_of(cell: Cell, matching: str = "rematched") -> str:
+    """The mean ACC over a cell's seeds."""
     return table_words.short(cell.mean("accuracy", matching))
 
 
 def paper_of(cell: Cell) -> str:
+    """The paper's ACC; empty where it has none."""
     return "" if cell.paper is None else table_words.short(cell.paper.accuracy)
 
 
 def average_of(cells: dict[str, Cell], models: Sequence[str]) -> str:
+    """The mean ACC over some models, frozen matching."""
     return f"{fmean(cells[model].mean('accuracy', 'frozen') for model in models):.2f}"
 
 

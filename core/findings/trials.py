@@ -71,7 +71,7 @@ def luck(evidence: Evidence) -> Sentences:
     """How far the seeds of one protocol lie apart, of trials of one size, where several were made."""
     for dataset in REAL:
         column = evidence.released.column(dataset, BEFORE)
-        parts, reached = [], 0
+        parts, n_reached = [], 0
         for model in evidence.released.rows:
             paper = evidence.released.cells[model, column.key].paper
             specs = [plans.table_1(dataset, model, "released", seed) for seed in plans.SEEDS["released"]]
@@ -79,13 +79,13 @@ def luck(evidence: Evidence) -> Sentences:
             made = max(([trial for trial in trials if trial is not None] for trials in found), key=len)
             if len(made) > 1 and paper is not None:
                 accuracies = [round(trial.clean.rematched.accuracy, 2) for trial in made]
-                reached += agreement(round(max(accuracies) - paper.accuracy, 2)) != "lower"
+                n_reached += agreement(round(max(accuracies) - paper.accuracy, 2)) != "lower"
                 by_seed = ", ".join(map(table_words.short, accuracies))
                 parts.append(f"{words.model_name(model)} {by_seed} (paper {table_words.short(paper.accuracy)})")
         if parts:
             yield (
                 f"**Luck, {column.title}**: the same training with other seeds, before the attack: "
-                f"{'; '.join(parts)}. The best seed reaches the paper's one run within {AGREES:g} for {reached} of "
+                f"{'; '.join(parts)}. The best seed reaches the paper's one run within {AGREES:g} for {n_reached} of "
                 f"{len(parts)}."
             )
 

@@ -106,9 +106,9 @@ def transfer(dataset: str) -> TransferSpec:
 def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) -> TrialSpec:
     """A trial of the recipe's size, or of one that a processor does in an hour, in half of one or in minutes.
 
-    One of the model's scale has its whole training, and a shorter one of the attacker on all data; a long one has the
-    recipe's epochs on a part of real data, a small one fewer. With the training of the
-    ``checkpoint`` beside whose number they are to stand, both are that from another seed, unless that was of full size.
+    One of scale "model" has the model's whole training, and a shorter one of the attacker on all data; a long one has
+    the recipe's epochs on a part of real data, a small one fewer. With the training of the ``checkpoint`` beside whose
+    number they are to stand, all are that from another seed, unless that was of full size.
     """
     if scale == "full":
         return spec
