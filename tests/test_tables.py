@@ -387,4 +387,5 @@ def test_the_matrices_show_every_sample_before_and_after(sweep):
     hits = int((record.counts[0] * (record.matching[None, :] == np.arange(10)[:, None])).sum())
     assert f"{hits} of 64 samples" in matrices.spoken(record)
     assert "ε = 0.30" in figure.layout.annotations[1].text
+    assert (figure.layout.yaxis.showticklabels, figure.layout.yaxis2.showticklabels) == (None, False)
     assert "ε = 0.10" in matrices.before_and_after(record, names, 1).layout.annotations[1].text

@@ -23,7 +23,7 @@ def before_and_after(record: ConfusionRecord, class_names: Sequence[str], frame:
     """
     place = range(record.spec.points)[frame]
     at = f"ε = {words.epsilon_text(record.spec.epsilons[place])}"
-    figure = make_subplots(rows=1, cols=2, subplot_titles=("before", f"after, {at}"), horizontal_spacing=0.09)
+    figure = make_subplots(rows=1, cols=2, subplot_titles=("before", f"after, {at}"), horizontal_spacing=0.06)
     columns = matched_columns(record.matching, len(class_names))
     names = [_cluster_name(record.matching[cluster], class_names) for cluster in columns]
     for column, (counts, state) in enumerate(((record.counts[0], "clean"), (record.counts[place], "attack")), start=1):
@@ -35,6 +35,7 @@ def before_and_after(record: ConfusionRecord, class_names: Sequence[str], frame:
     figure.update_xaxes(**_axis("cluster", names, dense), range=[-0.5, len(names) - 0.5], **frame_line)
     figure.update_yaxes(**_axis("", class_names, dense), range=[len(class_names) - 0.5, -0.5], **frame_line)
     figure.update_yaxes(title_text="label", col=1)
+    figure.update_yaxes(showticklabels=False, ticks="", col=2)  # the rows of the first
     figure.update_annotations(yshift=6, font_size=14)
     figure.update_layout(
         height=270,

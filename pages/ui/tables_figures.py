@@ -9,7 +9,7 @@ from core.table_records import AFTER, Cell, Column, ResultTable
 from pages.ui import address, cache, jobs_bar, tables_evidence, tables_view
 
 USUAL = "noisy_mnist"  # the paper's
-WIDTH = 470  # pixels of a model's two matrices
+WIDTH = 430  # pixels of a model's two matrices; two models fit side by side on a laptop
 
 
 def pick_dataset(first: str = USUAL) -> str:
@@ -58,7 +58,7 @@ def _show(protocol: str, dataset: str) -> None:
                 on_click=jobs_bar.submit,
                 args=waiting,
             )
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for model in table.rows:
             with st.container(width=WIDTH):
                 _model(model, column, table.cells[model, column.key])

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import resize
+from tests.browser.conftest import follow, resize
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -76,6 +76,16 @@ def test_a_run_is_removed_after_a_question(open_train):
     run.get_by_role("button", name="Remove").click()
     page.get_by_role("button", name="Remove this run").click()
     run.wait_for(state="detached")
+
+
+def test_the_sidebar_leads_to_it_and_back_to_what_was_chosen(open_page):
+    page = open_page("?seed=108")
+    follow(page, "Train")
+    page.locator(".st-key-tr_start button").wait_for()
+    assert page.url.split("?")[0].endswith("/train")
+    follow(page, "Attack")
+    page.wait_for_selector(".stage[data-frames]")
+    page.wait_for_function("location.search.includes('seed=108')")
 
 
 def test_fits_every_width(open_train):
