@@ -187,7 +187,7 @@ def fading_sentence(line: RobustLine) -> str:
     )
 
 
-HEADS = ("method", "clean", *SHORT.values(), "strongest honest")
+HEADS = ("method", "clean", *SHORT.values(), "strongest")
 
 
 def rows(lines: Sequence[RobustLine]) -> list[dict[str, str]]:
@@ -200,7 +200,7 @@ def rows(lines: Sequence[RobustLine]) -> list[dict[str, str]]:
         else:
             row |= {"clean": _percent(line.result.clean)}
             row |= {SHORT[name]: _percent(line.result.accuracy[name]) for name in ATTACKS}
-            row |= {"strongest honest": _percent(honest(line.result))}
+            row |= {"strongest": _percent(honest(line.result))}
         found.append(row)
     return found
 
@@ -231,7 +231,7 @@ def protocol(lines: Sequence[RobustLine]) -> str:
         f"Accuracy in percent · {spec.samples} samples of the held-out half of {spec.dataset}, seed {spec.seed} · "
         f"L∞, ε = {spec.epsilon:g}, steps of ε/4, random start, {spec.restarts} restarts of PGD: a sample is lost if "
         f"any succeeds · {listed} (APGD and FAB with {spec.ensemble_steps} steps) · classifiers that are no Magnet are "
-        f"attacked on their logits in the paper's columns too · strongest honest: the lowest of "
+        f"attacked on their logits in the paper's columns too · strongest: the lowest of the honest ones, "
         f"{', '.join(SHORT[name] for name in HONEST)} · one training each"
     )
 

@@ -10,7 +10,7 @@ from core.findings.evidence import Evidence as Evidence
 def findings(evidence: Evidence) -> dict[str, list[str]]:
     """Sentences by chapter, in Markdown; chapters without any are left out."""
     chapters = {
-        "Before the attack": (table_1.before, table_1.seeds),
+        "Before the attack": (table_1.before, table_1.other_seeds, table_1.seeds),
         "After the attack": (table_1.after, table_1.contradictions, table_1.noise),
         "The defenses under attacks that the paper does not run": (
             attacks.defended,

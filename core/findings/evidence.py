@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeVar
 
-from core.figures import ablation_rows, table_words
+from core.figures import ablation_rows, table_words, words
 from core.records import CheckpointCard, SweepScores, SweepSpec
 from core.studies import plans
 from core.studies.records import TransferRecord, TransferSpec, TrialRecord, TrialSpec
 from core.table_records import BEFORE, Cell, Column, ResultTable
-from core.tables import MODELS
+from core.tables import AGREES, MODELS, agreement
 
 DEFENDED = (*plans.DEFENSES, plans.OWN)
 UNDEFENDED = tuple(model for model in MODELS if model not in DEFENDED)
@@ -80,6 +80,19 @@ def paper_of(cell: Cell) -> str:
 def average_of(cells: dict[str, Cell], models: Sequence[str]) -> str:
     """The mean ACC over some models, frozen matching."""
     return f"{fmean(cells[model].mean('accuracy', 'frozen') for model in models):.2f}"
+
+
+def of_seeds(runs: Mapping[str, tuple[Sequence[float], float]]) -> str:
+    """By model the ACC of every seed and the paper's, and how often the best of them reaches it."""
+    parts, n_reached = [], 0
+    for model, (accuracies, paper) in runs.items():
+        n_reached += agreement(round(round(max(accuracies), 2) - paper, 2)) != "lower"
+        by_seed = ", ".join(map(table_words.short, accuracies))
+        parts.append(f"{words.model_name(model)} {by_seed} (paper {table_words.short(paper)})")
+    return (
+        f"{'; '.join(parts)}. The best seed reaches the paper's one run within {AGREES:g} for {n_reached} of "
+        f"{len(parts)}."
+    )
 
 
 def sizes_of(cells: Iterable[Cell]) -> str:

@@ -1,11 +1,23 @@
 """What Table 1 says before and after the attack: which models reach the paper, and what the controls leave."""
 
+from operator import itemgetter
 from statistics import fmean
 
 from core.figures import words
-from core.findings.evidence import BOTH, REAL, UNDEFENDED, Evidence, Sentences, average_of, mean_of, paper_of, sizes_of
+from core.findings.evidence import (
+    BOTH,
+    REAL,
+    UNDEFENDED,
+    Evidence,
+    Sentences,
+    average_of,
+    mean_of,
+    of_seeds,
+    paper_of,
+    sizes_of,
+)
 from core.studies import plans
-from core.table_records import AFTER, BEFORE, ResultTable
+from core.table_records import AFTER, BEFORE, Cell, Column, ResultTable
 from core.tables import AGREES, agreement, contradiction, difference, spread
 
 
@@ -17,12 +29,9 @@ def reached(table: ResultTable, state: str = "") -> Sentences:
     """How many models cluster the clean samples as well as the paper's, and which do not."""
     for dataset in REAL:
         column = table.column(dataset, BEFORE)
-        cells = {model: table.cells[model, column.key] for model in table.rows}
-        changes = {model: difference(cell, column, "accuracy", "rematched") for model, cell in cells.items()}
-        known = {model: cells[model] for model, change in changes.items() if change is not None}
+        known, lower = _compared(table, column)
         if not known:
             continue
-        lower = {model: cell for model, cell in known.items() if agreement(changes[model]) == "lower"}
         text = (
             f"**{column.title}{state}**: {len(known) - len(lower)} of {len(known)} models reach the paper's ACC "
             f"within {AGREES:g} or exceed it{sizes_of(known.values())}."
@@ -31,6 +40,29 @@ def reached(table: ResultTable, state: str = "") -> Sentences:
             parts = (f"{words.model_name(m)} {mean_of(cell)} (paper {paper_of(cell)})" for m, cell in lower.items())
             text += f" Lower: {', '.join(parts)}."
         yield text
+
+
+def _compared(table: ResultTable, column: Column) -> tuple[dict[str, Cell], dict[str, Cell]]:
+    """The cells of a column that have a number beside the paper's, and those of them that lie lower."""
+    cells = {model: table.cells[model, column.key] for model in table.rows}
+    changes = {model: difference(cell, column, "accuracy", "rematched") for model, cell in cells.items()}
+    known = {model: cells[model] for model, change in changes.items() if change is not None}
+    return known, {model: cell for model, cell in known.items() if agreement(changes[model]) == "lower"}
+
+
+def other_seeds(evidence: Evidence) -> Sentences:
+    """Every seed of the models that lie lower than the paper, where a checkpoint was chosen from several."""
+    for dataset in REAL:
+        column = evidence.column(dataset, BEFORE)
+        _, lower = _compared(evidence.table_1, column)
+        cards = ((evidence.card(dataset, model), cell.paper) for model, cell in lower.items())
+        runs = {
+            card.name: ([run["accuracy"] for run in card.runs], paper.accuracy)
+            for card, paper in cards
+            if card is not None and paper is not None and len(card.runs) > 1
+        }
+        if runs:
+            yield f"**Seeds of what lies lower, {column.title}**: {of_seeds(runs)}"
 
 
 def seeds(evidence: Evidence) -> Sentences:
@@ -43,6 +75,15 @@ def seeds(evidence: Evidence) -> Sentences:
         f"**One run says little**: of {len(spreads)} checkpoints that were chosen from several seeds, {wide} have a "
         f"standard deviation of ACC over their seeds above {AGREES:g}; the largest is {words.model_name(card.name)} on "
         f"{card.dataset}, {mean:.2f} ± {deviation:.2f}. Every number that the paper prints is one run."
+    )
+    above = [
+        max(run["accuracy"] for run in card.runs) - min(card.runs, key=itemgetter("loss"))["accuracy"]
+        for card, _ in spreads
+    ]
+    yield (
+        f"**The lowest loss is not the best clustering**: it chose each of these seeds, as no label may. It found the "
+        f"one of the highest ACC for {above.count(0)} of {len(above)}; on average the highest lies {fmean(above):.2f} "
+        f"above the chosen."
     )
 
 

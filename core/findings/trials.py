@@ -8,6 +8,7 @@ from core.findings.evidence import (
     Sentences,
     left_of,
     mean_of,
+    of_seeds,
     paper_of,
     sizes_of,
     title_of,
@@ -17,7 +18,6 @@ from core.findings.table_1 import reached
 from core.studies import plans
 from core.studies.records import Scale, TrialRecord
 from core.table_records import AFTER, BEFORE
-from core.tables import AGREES, agreement
 
 LARGER: dict[Scale, str] = {  # than a small trial, and what they have of the protocol's
     "long": "epochs, on a part of its samples",
@@ -71,23 +71,16 @@ def luck(evidence: Evidence) -> Sentences:
     """How far the seeds of one protocol lie apart, of trials of one size, where several were made."""
     for dataset in REAL:
         column = evidence.released.column(dataset, BEFORE)
-        parts, n_reached = [], 0
+        runs = {}
         for model in evidence.released.rows:
             paper = evidence.released.cells[model, column.key].paper
             specs = [plans.table_1(dataset, model, "released", seed) for seed in plans.SEEDS["released"]]
             found = ([evidence.trial(plans.sized(spec, scale)) for spec in specs] for scale in plans.SCALES)
             made = max(([trial for trial in trials if trial is not None] for trials in found), key=len)
             if len(made) > 1 and paper is not None:
-                accuracies = [round(trial.clean.rematched.accuracy, 2) for trial in made]
-                n_reached += agreement(round(max(accuracies) - paper.accuracy, 2)) != "lower"
-                by_seed = ", ".join(map(table_words.short, accuracies))
-                parts.append(f"{words.model_name(model)} {by_seed} (paper {table_words.short(paper.accuracy)})")
-        if parts:
-            yield (
-                f"**Luck, {column.title}**: the same training with other seeds, before the attack: "
-                f"{'; '.join(parts)}. The best seed reaches the paper's one run within {AGREES:g} for {n_reached} of "
-                f"{len(parts)}."
-            )
+                runs[model] = ([trial.clean.rematched.accuracy for trial in made], paper.accuracy)
+        if runs:
+            yield (f"**Luck, {column.title}**: the same training with other seeds, before the attack: {of_seeds(runs)}")
 
 
 def longer(evidence: Evidence) -> Sentences:
