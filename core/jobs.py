@@ -75,7 +75,7 @@ class _Job:
 
 
 class JobQueue:
-    """Runs one job at a time on a daemon thread of its own, the owners in turn, work for later last.
+    """Runs one job at a time on a daemon thread, the owners in turn, work for later last.
 
     Safe to share by all sessions. A job stops when every owner has given it up, or has not been seen for ``absence``
     seconds: whoever closes the browser frees the place.
@@ -207,20 +207,22 @@ class JobQueue:
             self._worker.start()
 
     def _work(self) -> None:
+        """Every job in line, one after the other; an idle queue keeps no thread, and nothing that a job has held."""
         _give_way()
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._waiting))
-                self._leave_absent()
-                if not self._waiting:
-                    self._changed.notify_all()
-                    continue
-                job = self._running = self._waiting.popleft()
-                job.state, job.started = "running", time.monotonic()
+        while (job := self._next()) is not None:
             self._run(job)
-            with self._changed:
-                self._running = None
-                self._changed.notify_all()
+
+    def _next(self) -> _Job | None:
+        with self._changed:
+            self._running = None
+            self._leave_absent()
+            if self._waiting:
+                self._running = self._waiting.popleft()
+                self._running.state, self._running.started = "running", time.monotonic()
+            else:
+                self._worker = None
+            self._changed.notify_all()
+            return self._running
 
     def _run(self, job: _Job) -> None:
         results: Iterator[Any] = iter(())

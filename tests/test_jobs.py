@@ -1,5 +1,7 @@
+import gc
 import logging
 import threading
+import weakref
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -423,3 +425,23 @@ def test_what_is_ten_times_the_work_is_expected_to_take_ten_times_as_long(queue)
     assert queue.get("next").seconds_left == pytest.approx(10 * usual)
     queue.cancel("next", owner="you")
     running.finish()
+
+
+def test_an_idle_queue_keeps_no_thread_and_a_dropped_one_nothing_of_its_work(queue):
+    work = Work(steps=1)
+    work.finish()
+    submit(queue, "a", work)
+    wait_until(lambda: queue._worker is None)
+    again = Work(steps=1)
+    again.finish()
+    submit(queue, "b", again)
+    assert queue.join(SOON)
+    assert queue.get("b").state == "done"
+
+    dropped = JobQueue()
+    last, held = Work(steps=1), weakref.ref(dropped)
+    last.finish()
+    submit(dropped, "c", last)
+    assert dropped.join(SOON)
+    del dropped
+    wait_until(lambda: (gc.collect(), held())[1] is None)
