@@ -38,7 +38,7 @@ from core.types import MultiViewDataset
 
 TRIALS = "trials"  # the folder, in a run's, of the shorter trainings that choose among seeds
 SAME_SCORE = 0.0005  # scores are shown with three decimals
-SCORED = 5000  # held-out samples, where the training samples are cut too: such a training is a small one
+SCORED = 5000  # held-out samples, where the training samples are cut too; of either part, where bits are chosen
 ScoreTable = dict[str, dict[str, float]]
 
 
@@ -52,7 +52,7 @@ class Plan:
     n_held_out: int
     make: Callable[[int], Training]  # from the number of the run
     trial: Callable[[int], Training] | None  # a shorter training whose loss chooses the run to make
-    scores: Callable[[torch.nn.Module], ScoreTable]
+    scores: Callable[[torch.nn.Module, int | None], ScoreTable]  # of at most so many samples of each part
     held_out_scores: Callable[[torch.nn.Module], dict[str, float]] | None  # of one run among several
 
 
@@ -148,25 +148,25 @@ def trained(training: Training, weights: Tensors) -> torch.nn.Module:
 
 
 def _store_smaller(plan: Plan, run: int, weights: Tensors) -> Stored:
-    """The weights with the fewest bits that leave every score as it is."""
+    """The weights with the fewest bits that leave every score of the first samples as it is."""
     network = trained(plan.make(run), weights)
-    scores = plan.scores(network)
+    scores = plan.scores(network, SCORED)
     if isinstance(network, ClusteringModel | PerturbationNetworks):
         network.leave_training_behind()
     left = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
-    def rescored(tensors: Mapping[str, torch.Tensor]) -> ScoreTable:
+    def rescored(tensors: Mapping[str, torch.Tensor], at_most: int | None) -> ScoreTable:
         network.load_state_dict(tensors, strict=True)
-        return plan.scores(network)
+        return plan.scores(network, at_most)
 
     def holds(tensors: Mapping[str, torch.Tensor]) -> bool:
-        return _far(rescored(tensors), scores) <= SAME_SCORE
+        return _far(rescored(tensors, SCORED), scores) <= SAME_SCORE
 
     is_small = plan.intent.spec.kind == "attacker"
     candidates = (16, 32) if is_small else (8, 16, 32)
     bits = next(bits for bits in candidates if bits == 32 or holds(dequantize(quantize(left, bits))))
     narrow = frozenset() if is_small or bits == 8 else find_narrow(left, bits, holds)
-    return Stored(left, bits, narrow, rescored(dequantize(quantize(left, bits, narrow))))
+    return Stored(left, bits, narrow, rescored(dequantize(quantize(left, bits, narrow)), None))
 
 
 def _far(scores: ScoreTable, others: ScoreTable) -> float:
@@ -203,8 +203,9 @@ def _plan_model(library: Library, intent: Intent) -> Plan:
     def held_out_scores(model: Any) -> dict[str, float]:
         return asdict(clean_scores(model, held_out))
 
-    def scores(model: Any) -> ScoreTable:
-        return {"train": asdict(clean_scores(model, data)), "held_out": held_out_scores(model)}
+    def scores(model: Any, at_most: int | None) -> ScoreTable:
+        parts = {"train": data, "held_out": held_out}
+        return {name: asdict(clean_scores(model, _first(part, at_most))) for name, part in parts.items()}
 
     return Plan(
         intent=intent,
@@ -288,8 +289,8 @@ def _plan_against(
     assert target is not None
     train, held_out = training_parts(library, intent.spec)
 
-    def scores(attacker: Any) -> ScoreTable:
-        clean, attacked = score(attacker, held_out)
+    def scores(attacker: Any, at_most: int | None) -> ScoreTable:
+        clean, attacked = score(attacker, _first(held_out, at_most))
         table = {"clean": asdict(clean.frozen)}
         for name, after in attacked.items():
             table |= {f"{name}_frozen": asdict(after.frozen), f"{name}_rematched": asdict(after.rematched)}
@@ -324,5 +325,7 @@ def training_parts(library: Library, spec: TrainSpec) -> tuple[MultiViewDataset,
     return _first(train, spec.samples), _first(held_out, SCORED)
 
 
-def _first(data: MultiViewDataset, n_samples: int) -> MultiViewDataset:
-    return data.take(torch.arange(min(n_samples, len(data)), device=data.labels.device))
+def _first(data: MultiViewDataset, at_most: int | None) -> MultiViewDataset:
+    if at_most is None or at_most >= len(data):
+        return data
+    return data.take(torch.arange(at_most, device=data.labels.device))

@@ -123,6 +123,22 @@ def test_a_card_has_the_scores_of_the_weights_as_they_are_stored(tmp_path, monke
     assert asdict(clean_scores(model, held_out)) == pytest.approx(card.scores["held_out"])
 
 
+def test_bits_are_chosen_on_some_samples_and_scores_are_of_all(tmp_path, monkeypatch):
+    scored = []
+
+    def counted(model, data):
+        scored.append(len(data))
+        return clean_scores(model, data)
+
+    monkeypatch.setattr("core.checkpoint_training.clean_scores", counted)
+    monkeypatch.setattr("core.checkpoint_training.SCORED", 60)
+    exhaust(make_lab(tmp_path).train(replace(MODEL, epochs=1, samples=100)))
+    *choosing, train, held_out = scored
+    assert len(choosing) >= 4
+    assert set(choosing) == {60}
+    assert (train, held_out) == (100, 60)
+
+
 def test_samples_come_from_the_held_out_half(lab):
     _, held_out = lab.library.parts(TARGET)
     report = lab.attack(replace(SPEC, attack="noise", samples=len(held_out)))
