@@ -281,6 +281,13 @@ def test_the_printed_baselines_follow_their_own_papers(dataset):
 
 
 @pytest.mark.parametrize("dataset", AR_DMVC.datasets)
+def test_eamc_trains_slowly_on_real_data_as_released_where_its_discriminators_would_win(dataset):
+    ours, released = (recipe(dataset, "eamc", protocol).schedule for protocol in ("lab", "released"))
+    assert (ours == released) == (dataset not in lab.EMBEDDED)
+    assert (ours.learning_rates["discriminators"] > ours.learning_rate) == (dataset not in lab.EMBEDDED)
+
+
+@pytest.mark.parametrize("dataset", AR_DMVC.datasets)
 def test_the_labs_attacker_is_scored_on_samples_it_never_saw(dataset):
     made = recipe(dataset, "cl_mvc", "lab").attacker
     assert (made.trained_on, made.target_mode) == ("train", "eval")
