@@ -30,7 +30,7 @@ SHORT = {  # heads of columns
     "log_20": "log PGD-20",
     "log_100": "log PGD-100",
     "margin_20": "margin PGD-20",
-    "magnet_100": "adaptive PGD-100",
+    "magnet_100": "adaptive",
     "ensemble": "ensemble",
 }
 BADGES = {"held": ":green-badge[held]", "not held": ":orange-badge[not held]"}
