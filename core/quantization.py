@@ -1,9 +1,9 @@
 """Fewer bits a weight on the disk: 32, 16 or 8; in memory weights are always float32.
 
-8 bits are symmetric integers with one float32 scale a row (a convolution's or a linear layer's output), or a scale
-for every 64 weights of a row, which is closer and half a bit more; what has less than two dimensions, biases and
-running statistics, keeps 32 bits, which is little. A layer that can bear 8 bits may be stored with them where the
-others cannot.
+8 and 16 bits are symmetric integers with one float32 scale a row (a convolution's or a linear layer's output), or with
+8 bits a scale for every 64 weights of a row, which is closer and half a bit more; what has less than two dimensions,
+biases and running statistics, keeps 32 bits, which is little. A layer that can bear 8 bits may be stored with them
+where the others cannot. Older checkpoints have 16 bits as half precision, whose steps are larger.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -14,7 +14,7 @@ from torch import Tensor
 from core.errors import LabError
 
 SCALE = ".scale"  # behind a tensor's name: the scales of its rows
-LARGEST = 127
+INTEGERS = {8: torch.int8, 16: torch.int16}
 GROUP = 64  # weights with a scale of their own in a narrow layer
 WORTH_IT = 20_000  # weights of a layer for which 8 bits are tried on its own
 
@@ -32,12 +32,13 @@ def quantize(tensors: Mapping[str, Tensor], bits: int, narrow: Collection[str] =
         wanted = 8 if name in narrow else bits
         if wanted == 32 or not tensor.is_floating_point() or tensor.ndim < 2:
             stored[name] = tensor
-        elif wanted == 16 or name + SCALE in tensors:  # a name that is taken
+        elif name + SCALE in tensors:  # a name that is taken
             stored[name] = tensor.half()
         else:
-            scales = _scales(tensor, GROUP if name in narrow else 0)
+            integers = INTEGERS[wanted]
+            scales = _scales(tensor, integers, GROUP if name in narrow else 0)
             stored[name + SCALE] = scales
-            stored[name] = _scaled(tensor, 1 / scales).round().to(torch.int8)
+            stored[name] = _scaled(tensor, 1 / scales).round().to(integers)
     return stored
 
 
@@ -71,17 +72,17 @@ def find_narrow(
 def _is_scaled(name: str, stored: Mapping[str, Tensor]) -> bool:
     """Whether a tensor is integers with scales for its rows or for equal parts of them."""
     rows, scales = stored.get(name), stored.get(name + SCALE)
-    if rows is None or scales is None or rows.dtype != torch.int8 or scales.ndim not in (1, 2):
+    if rows is None or scales is None or rows.dtype not in INTEGERS.values() or scales.ndim not in (1, 2):
         return False
     return len(rows) == len(scales) > 0 and scales[0].numel() > 0 and rows[0].numel() % scales[0].numel() == 0
 
 
-def _scales(tensor: Tensor, group: int) -> Tensor:
+def _scales(tensor: Tensor, integers: torch.dtype, group: int) -> Tensor:
     """One scale a row, (R,), or one for each ``group`` weights of a row, (R, G), where rows divide into groups."""
     rows = tensor.flatten(1)
     if group and rows.shape[1] % group == 0:
         rows = rows.unflatten(1, (-1, group))
-    return (rows.abs().amax(dim=-1) / LARGEST).clamp_min(torch.finfo(torch.float32).tiny)
+    return (rows.abs().amax(dim=-1) / torch.iinfo(integers).max).clamp_min(torch.finfo(torch.float32).tiny)
 
 
 def _scaled(tensor: Tensor, scales: Tensor) -> Tensor:
