@@ -216,7 +216,8 @@ def _fill(sources: Sources, protocol: str, model: str, column: Column, cell: Cel
     attacker = sources.attacker(card)
     sweeps = tuple(_sweeps(column, card, attacker))
     run = min(sweeps, key=lambda spec: spec.points, default=None) if column.state != ENSEMBLE else None
-    scale: Scale = "small" if column.is_small(card) else "full"
+    is_small = column.is_small(card) or (column.state == AFTER and column.is_small(attacker))
+    scale: Scale = "small" if is_small else "full"
     cell = replace(cell, card=card, attacker=attacker, sweeps=sweeps, run=run, scale=scale)
     if column.state == BEFORE:
         scores = Scores(**card.scores["held_out"])

@@ -190,6 +190,17 @@ def test_table_2_is_filled_by_trials():
     assert table_words.commands(table.cells[row, "ar_dmvc"])[0].endswith("noisy_digits --train --scale full")
 
 
+@pytest.mark.parametrize("samples", [35000, 4000])
+def test_a_number_is_small_where_its_attacker_is(samples):
+    models = (replace(card("eamc", MNIST), samples=35000, held_out_samples=35000),)
+    attackers = (attacker(samples=samples, held_out_samples=5000),)
+    table = make_table("table_1", sources(models, attackers))
+    states = {c.state for c in table.columns if c.dataset == MNIST and table.cells["eamc", c.key].small}
+    assert states == ({"gan"} if samples < 35000 else set())
+    told = "NoisyMNIST 4,000 samples, scored on 5,000" in "".join(table_words.notes(table, table.columns, "frozen"))
+    assert told == (samples < 35000)
+
+
 def as_trained(dataset="noisy_digits", **changes):
     """The card of an EAMC that was trained so."""
     spec = TrainSpec(dataset=dataset, model="eamc", **changes)

@@ -7,7 +7,7 @@ from core.figures import trial_words, words
 from core.published.ar_dmvc import CONFUSION_FIGURES
 from core.records import CheckpointCard, ConfusionRecord, SweepSpec
 from core.studies.plans import SAMPLES
-from core.table_records import BEFORE, METRICS, Cell, Column, ResultTable
+from core.table_records import AFTER, BEFORE, METRICS, Cell, Column, ResultTable
 from core.tables import AGREES, agreement, contradiction, difference, spread
 
 TITLES = {
@@ -252,7 +252,7 @@ def _small(table: ResultTable, columns: Iterable[Column]) -> Iterator[str]:
     if sizes:
         parts = [f"{title} {' or '.join(map(_size_text, sorted(found)))}" for title, found in sizes.items()]
         shorter = ", some for fewer epochs (a cell says how many)" if is_short else ""
-        yield f"{SMALL} Trained at a size for CPUs, not the paper's{shorter}: {'; '.join(parts)}."
+        yield f"{SMALL} The model or its attacker trained at a size for CPUs, not the paper's{shorter}: {'; '.join(parts)}."
 
 
 def _size(cell: Cell) -> tuple[int, int]:
@@ -261,8 +261,8 @@ def _size(cell: Cell) -> tuple[int, int]:
     if cell.ours.trial is not None:
         provenance = cell.ours.trial.provenance
         return provenance.training_samples, provenance.scored_samples
-    assert cell.card is not None
-    return cell.card.samples, cell.card.held_out_samples
+    behind = (cell.card, cell.attacker if cell.ours.state == AFTER else None)
+    return min((card.samples, card.held_out_samples) for card in behind if card is not None)
 
 
 def _size_text(numbers: tuple[int, int]) -> str:
