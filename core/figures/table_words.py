@@ -252,7 +252,8 @@ def _small(table: ResultTable, columns: Iterable[Column]) -> Iterator[str]:
     if sizes:
         parts = [f"{title} {' or '.join(map(_size_text, sorted(found)))}" for title, found in sizes.items()]
         shorter = ", some for fewer epochs (a cell says how many)" if is_short else ""
-        yield f"{SMALL} The model or its attacker trained at a size for CPUs, not the paper's{shorter}: {'; '.join(parts)}."
+        trained = "The model or its attacker trained at a size for CPUs, not the paper's"
+        yield f"{SMALL} {trained}{shorter}: {'; '.join(parts)}."
 
 
 def _size(cell: Cell) -> tuple[int, int]:
