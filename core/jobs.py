@@ -119,7 +119,6 @@ class JobQueue:
                 self._jobs[key] = job
                 self._line_up(job, owner)
                 self._ensure_worker()
-                self._changed.notify_all()
             elif job.later and not later and job in self._waiting:
                 self._waiting.remove(job)
                 job.later = False

@@ -3,7 +3,7 @@
 8 and 16 bits are symmetric integers with one float32 scale a row (a convolution's or a linear layer's output), or with
 8 bits a scale for every 64 weights of a row, which is closer and half a bit more; what has less than two dimensions,
 biases and running statistics, keeps 32 bits, which is little. A layer that can bear 8 bits may be stored with them
-where the others cannot. Older checkpoints have 16 bits as half precision, whose steps are larger.
+where the others cannot. Older checkpoints have 16 bits as half precision, coarser for all but a row's smallest.
 """
 
 from collections.abc import Callable, Collection, Mapping

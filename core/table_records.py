@@ -64,7 +64,7 @@ class Cell:
     remedy: str = ""  # the command that makes what it needs
     sweeps: tuple[SweepSpec, ...] = ()  # that show it, the most telling first
     run: SweepSpec | None = None  # the quickest of them, to be run where none has been
-    scale: Scale = "full"  # of our training
+    scale: Scale = "full"  # of our training, under attack of the attacker's too
 
     @property
     def small(self) -> bool:

@@ -264,11 +264,10 @@ def test_a_small_trial_beside_a_checkpoint_is_its_training_from_another_seed():
             (t.train.dataset, t.train.model): t for t in trials if t.train.seed == seed and t.train.protocol == "lab"
         }
         assert beside.keys() >= cards.keys()
-        assert {place for place, card in cards.items() if repeats(beside[place].train, card)} == cards.keys() - whole
-        assert all(beside[place].train.samples for place in whole)  # nor is a part of the data beside all of it
-        assert {beside[place] for place in cards.keys() - whole} <= set(
-            long_trials
-        )  # another number of epochs would not be beside it
+        parts = cards.keys() - whole
+        assert {place for place, card in cards.items() if repeats(beside[place].train, card)} == parts
+        assert all(beside[place].train.samples for place in whole)  # a part of the data, which is not beside all of it
+        assert {beside[place] for place in parts} <= set(long_trials)  # another number of epochs would not be beside it
     usual = plans.plan(datasets, MODELS, "small")
     assert set(usual) - set(trials)  # a recipe of fewer runs or epochs is somewhere followed
     assert all(trial.train.seed in plans.SEEDS["lab"] for trial in set(usual) ^ set(trials))

@@ -80,7 +80,7 @@ def luck(evidence: Evidence) -> Sentences:
             if len(made) > 1 and paper is not None:
                 runs[model] = ([trial.clean.rematched.accuracy for trial in made], paper.accuracy)
         if runs:
-            yield (f"**Luck, {column.title}**: the same training with other seeds, before the attack: {of_seeds(runs)}")
+            yield f"**Luck, {column.title}**: the same training with other seeds, before the attack: {of_seeds(runs)}"
 
 
 def longer(evidence: Evidence) -> Sentences:

@@ -149,7 +149,7 @@ def model_options(dataset: str, model: str) -> dict[str, Any]:
 
 
 def schedule(dataset: str, model: str) -> Schedule:
-    """DeepMVC's: pre-training, clipping, an early end when nothing improves."""
+    """DeepMVC's: pre-training, clipping, an early end when nothing improves; EAMC on real data has the released one."""
     if model == "eamc" and dataset not in EMBEDDED:
         return ar_dmvc_released.recipe(dataset, model).schedule
     pretraining, clustering = LENGTHS.get(model, (0, 1))
