@@ -7,7 +7,8 @@ from core.table_records import BEFORE, Cell, Column, ResultTable
 from pages.ui import address, cache, components, errors, jobs_bar, links
 
 CHOSEN = "_cell"
-MATRICES, COMMANDS = 530, 410  # pixels; side by side where there is room
+MATRICES = 430  # pixels of a model's two matrices: two models, or one and its commands, lie side by side on a laptop
+COMMANDS = 410  # pixels of what makes its number again
 
 
 def chosen() -> str:
@@ -36,7 +37,7 @@ def show(table: ResultTable, row: str, column: Column, metric: str, matching: st
     if not cell.sweeps:  # no matrices either
         _origin(row, column, cell)
         return
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         with st.container(width=MATRICES):
             _confusion(row, column, cell)
         with st.container(width=COMMANDS):

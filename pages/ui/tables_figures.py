@@ -9,7 +9,6 @@ from core.table_records import AFTER, Cell, Column, ResultTable
 from pages.ui import address, cache, jobs_bar, tables_evidence, tables_view
 
 USUAL = "noisy_mnist"  # the paper's
-WIDTH = 430  # pixels of a model's two matrices; two models fit side by side on a laptop
 
 
 def pick_dataset(first: str = USUAL) -> str:
@@ -60,7 +59,7 @@ def _show(protocol: str, dataset: str) -> None:
             )
     with st.container(horizontal=True, gap="medium"):
         for model in table.rows:
-            with st.container(width=WIDTH):
+            with st.container(width=tables_evidence.MATRICES):
                 _model(model, column, table.cells[model, column.key])
 
 
