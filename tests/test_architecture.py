@@ -158,8 +158,8 @@ MAY_IMPORT = {
     "core.table_records": "core.records core.studies.records",
     "core.tables": "core.data.facts core.errors core.published.ar_dmvc core.records core.studies.plans "
     "core.studies.records core.table_records",
-    "core.findings": "core.figures.ablation_rows core.figures.table_words core.figures.words core.records "
-    "core.studies.plans core.studies.records core.table_records core.tables",
+    "core.findings": "core.data.facts core.figures.ablation_rows core.figures.table_words core.figures.words "
+    "core.records core.studies.plans core.studies.records core.table_records core.tables",
     "core.commands": "tqdm core.attack_making "
     "core.attacks core.bench core.certify.results core.certify.tables core.data core.defenses "
     "core.distributed core.doctor core.errors core.figures.ensemble_words core.figures.table_text core.figures.tables "

@@ -194,3 +194,11 @@ def test_the_shipped_results_say_something_of_every_data_set_of_the_paper(shippe
 
 def test_every_shipped_finding_has_a_number(shipped):
     assert all(re.search(r"[0-9]", line) for lines in shipped.values() for line in lines)
+
+
+def test_no_shipped_finding_calls_a_data_set_by_its_name_in_commands(shipped):
+    lines = [line for lines in shipped.values() for line in lines]
+    assert not [line for line in lines if any(re.search(rf"\b{name}\b", line) for name in NAMES_IN_COMMANDS)]
+
+
+NAMES_IN_COMMANDS = [name for name in DATASET_FACTS if "_" in name]

@@ -107,7 +107,8 @@ def train_one(lab: Lab, options: Namespace) -> None:
             bar.total = log.epochs * log.runs
             bar.n = log.epochs * (log.run - 1) + log.epoch
             bar.set_description(f"{log.phase}, run {log.run} of {log.runs}", refresh=False)
-            bar.set_postfix_str(f"loss {log.total:.3f}, {as_time(log.seconds_left)} left")
+            left = f"{as_time(log.seconds_left)} left" if log.seconds_left else "scoring"
+            bar.set_postfix_str(f"loss {log.total:.3f}, {left}")
     if not is_first():
         return
     if options.json:

@@ -3,6 +3,7 @@
 from operator import itemgetter
 from statistics import fmean
 
+from core.data.facts import DATASET_FACTS
 from core.figures import words
 from core.findings.evidence import (
     BOTH,
@@ -74,7 +75,8 @@ def seeds(evidence: Evidence) -> Sentences:
     yield (
         f"**One run says little**: of {len(spreads)} checkpoints that were chosen from several seeds, {wide} have a "
         f"standard deviation of ACC over their seeds above {AGREES:g}; the largest is {words.model_name(card.name)} on "
-        f"{card.dataset}, {mean:.2f} ± {deviation:.2f}. Every number that the paper prints is one run."
+        f"{DATASET_FACTS[card.dataset].title}, {mean:.2f} ± {deviation:.2f}. "
+        "Every number that the paper prints is one run."
     )
     above = [
         max(run["accuracy"] for run in card.runs) - min(card.runs, key=itemgetter("loss"))["accuracy"]

@@ -25,7 +25,7 @@ CHROMIUM_ARGS = [
 SECONDS_AN_EPSILON = 0.25  # a file of tests that watches nothing grow says less: PACE
 PATIENCE = 120_000  # milliseconds; only a starved machine comes near it
 REST = 700  # milliseconds after which the app takes a hand to rest
-SEEN = 3000  # characters of a page that a failed test reports
+SEEN = 3000  # characters of a page, and of its server's log, that a failed test reports
 
 
 def free_port() -> int:
@@ -43,7 +43,13 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def server(request, tmp_path_factory):
+def server_log(tmp_path_factory):
+    """Where the server of a file of tests writes what went wrong on its side."""
+    return tmp_path_factory.mktemp("server") / "log.txt"
+
+
+@pytest.fixture(scope="module")
+def server(request, server_log):
     """The app in a process of its own; what one file of tests runs, no other finds done.
 
     With the fake lab, or as it is for a file of tests that says ``REAL_LAB = True``.
@@ -52,15 +58,14 @@ def server(request, tmp_path_factory):
     fake = [Path(__file__).parent / "serve_fake.py", port, getattr(request.module, "PACE", SECONDS_AN_EPSILON)]
     real = ["-m", "streamlit", "run", PROJECT / "app.py", "--server.port", port, "--server.headless", "true"]
     wanted = [*real, "--server.fileWatcherType", "none"] if getattr(request.module, "REAL_LAB", False) else fake
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    with log.open("w") as out:
+    with server_log.open("w") as out:
         command = [sys.executable, *map(str, wanted)]
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=PROJECT)
     try:
         deadline = time.monotonic() + PATIENCE / 1000
         while not answers(f"http://localhost:{port}/_stcore/health"):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
+            assert process.poll() is None, server_log.read_text()
+            assert time.monotonic() < deadline, server_log.read_text()
             time.sleep(0.2)
         yield f"http://localhost:{port}"
     finally:
@@ -106,7 +111,7 @@ def what_was_seen(page) -> str:
 
 
 @contextmanager
-def opening(context, server, request):
+def opening(context, server, server_log, request):
     """Opens the app at a query, in a new session, and checks afterwards that nothing went wrong unseen."""
     pages, complaints = [], []
 
@@ -135,21 +140,22 @@ def opening(context, server, request):
     for page in pages:
         if request.node.stash.get(FAILED, False):
             request.node.add_report_section("teardown", "page", what_was_seen(page))
+            request.node.add_report_section("teardown", "server", server_log.read_text()[-SEEN:])
         page.close()
     assert complaints == []
 
 
 @pytest.fixture
-def open_page(context, server, request):
+def open_page(context, server, server_log, request):
     """A page for one test."""
-    with opening(context, server, request) as go:
+    with opening(context, server, server_log, request) as go:
         yield go
 
 
 @pytest.fixture(scope="module")
-def open_shared_page(context, server, request):
+def open_shared_page(context, server, server_log, request):
     """A page for tests that leave it as they found it."""
-    with opening(context, server, request) as go:
+    with opening(context, server, server_log, request) as go:
         yield go
 
 

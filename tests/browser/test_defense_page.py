@@ -49,11 +49,10 @@ def test_a_stronger_attack_is_asked_and_its_answer_stands_in_every_column(open_d
     run_to_the_end(page)
     assert page.locator(".caveat").all_inner_texts() == ["Not checked against a stronger attack yet."] * len(MODELS)
     page.locator(".st-key-stronger button").first.click()
-    page.wait_for_function(
-        f"() => [...{BOARD}.querySelectorAll('.caveat')].every(p => p.textContent.includes('PGD on'))"
-    )
-    drawn = POINTS * len(MODELS)
-    page.wait_for_function(f"() => {BOARD}.querySelectorAll('.curves .shape.stronger').length === {drawn}")
+    page.locator(".caveat", has_text="PGD on").nth(len(MODELS) - 1).wait_for()
+    page.locator(".curves .shape.stronger").nth(POINTS * len(MODELS) - 1).wait_for(state="attached")
+    assert page.locator(".caveat", has_text="PGD on").count() == len(MODELS)
+    assert page.locator(".curves .shape.stronger").count() == POINTS * len(MODELS)
 
 
 def test_what_is_picked_in_one_column_is_picked_in_all(open_defense):
@@ -85,6 +84,3 @@ def test_fits_every_width(open_defense):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         tops = [box["y"] for box in (column.bounding_box() for column in page.locator(".column").all())]
         assert (len(set(tops)) == 1) == (width == 1440)
-
-
-BOARD = """[...document.querySelectorAll("*")].map(e => e.shadowRoot?.querySelector(".defense")).find(Boolean)"""
