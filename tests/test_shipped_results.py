@@ -91,6 +91,12 @@ def test_every_shipped_sweep_has_its_confusion_matrices(lab):
     assert len(list((RESULTS / "confusions").glob("*.npz"))) == len(specs)  # and no other's
 
 
+def test_no_sweep_ships_twice():
+    """The second would be of an attacker that no longer ships."""
+    specs = [sweep_of(values_of(path)["spec"]) for path in (RESULTS / "sweeps").glob("*.json")]
+    assert len(set(specs)) == len(specs)
+
+
 def test_no_shipped_array_is_damaged():
     for path in RESULTS.rglob("*.npz"):
         with np.load(path, allow_pickle=False) as arrays:
