@@ -108,17 +108,17 @@ def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) ->
 
     One of scale "model" has the model's whole training, and a shorter one of the attacker on all data; a long one has
     the recipe's epochs on a part of real data, a small one fewer. With the training of the ``checkpoint`` beside whose
-    number they are to stand, all are that from another seed, unless that was of full size.
+    number they are to stand, all are that from another seed; where it was of all samples, only that of scale "model".
     """
     if scale == "full":
         return spec
     train, is_defense = replace(spec.train, precision="bfloat16"), spec.train.model in (*DEFENSES, OWN)
     is_short = scale == "small"
     is_embedded = DATASET_FACTS[train.dataset].origin == "embedded"
-    if checkpoint is not None and (is_embedded or checkpoint.samples):
-        train = replace(checkpoint, seed=train.seed, precision=train.precision)
+    repeat = None if checkpoint is None else replace(checkpoint, seed=train.seed, precision=train.precision)
+    if repeat is not None and (is_embedded or repeat.samples):
         epochs = None if is_embedded else SMALL_ATTACKER_EPOCHS
-        return replace(spec, train=train, attacker_epochs=epochs, scored_samples=SMALL_SCORED)
+        return replace(spec, train=repeat, attacker_epochs=epochs, scored_samples=SMALL_SCORED)
     if is_embedded:
         if spec.states != STATES or spec.by_epoch:  # no other seed of a checkpoint
             epochs = SMALL_EMBEDDED_DEFENSE_EPOCHS if is_short and is_defense else None
@@ -127,7 +127,7 @@ def sized(spec: TrialSpec, scale: Scale, checkpoint: TrainSpec | None = None) ->
     if scale == "model":
         return replace(
             spec,
-            train=replace(train, runs=1),
+            train=repeat or replace(train, runs=1),
             attacker_epochs=SMALL_ATTACKER_EPOCHS,
             scored_samples=MODEL_SCORED,
         )
