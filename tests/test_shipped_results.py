@@ -92,9 +92,8 @@ def test_every_shipped_sweep_has_its_confusion_matrices(lab):
 
 
 def test_no_sweep_ships_twice():
-    """The second would be of an attacker that no longer ships."""
     specs = [sweep_of(values_of(path)["spec"]) for path in (RESULTS / "sweeps").glob("*.json")]
-    assert len(set(specs)) == len(specs)
+    assert len(set(specs)) == len(specs)  # a second would be of an attacker that no longer ships
 
 
 def test_no_shipped_array_is_damaged():

@@ -35,6 +35,8 @@ ENSEMBLE_STEPS = (FULL_STEPS, 10)  # the standard's, and a tenth of it
 ENSEMBLE_SAMPLES = {  # where hardly any sample falls early, so that nearly all meet every member to its end
     "noisy_mnist/rcd_mvc": 64,
     "noisy_fashion/rcd_mvc": 64,
+    "patched_digits/rcd_mvc": 64,
+    "patched_mnist/rcd_mvc": 64,
     "noisy_fashion/ar_dmvc_am": 128,
     "patched_mnist/ar_dmvc_am": 128,
 }
