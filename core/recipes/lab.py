@@ -75,7 +75,7 @@ CAPACITY_STEPS = dict.fromkeys(EMBEDDED, 300)  # about half of their steps
 OTHER_CAPACITY_STEPS = 500
 SEM_WIDTHS = (500, 500, 512)  # without the layer of 2000, so that its checkpoints stay small
 SEM_NARROW_WIDTHS = (250, 250, 512)
-NARROW = ("patched_digits", "patched_mnist", "synthetic_people")  # three views, or 6,144 pixels in one
+SEM_NARROW_ON = ("patched_digits", "patched_mnist", "synthetic_people")  # three views, or 6,144 pixels in one
 WARM_UP = 0.6  # of those epochs
 STAGES = ((0.25, 0.25), (0.5, 0.25), (0.75, 0.4))  # share of ε, and of those epochs, before the full ε
 LAST_STAGE = {"noisy_digits": 2.5, "patched_digits": 2.5}  # of those epochs at the full ε
@@ -145,7 +145,7 @@ def model_options(dataset: str, model: str) -> dict[str, Any]:
             return {"capacity_steps": CAPACITY_STEPS[dataset]}
         return {"capacity_steps": OTHER_CAPACITY_STEPS, "deepmvc_scaling": True}  # ACC .84 of NoisyMNIST, else .60
     if model == "sem":
-        return {"widths": SEM_NARROW_WIDTHS if dataset in NARROW else SEM_WIDTHS}
+        return {"widths": SEM_NARROW_WIDTHS if dataset in SEM_NARROW_ON else SEM_WIDTHS}
     return {}
 
 

@@ -32,7 +32,7 @@ SAMPLES = 256  # of a sweep, as on the pages that attack
 OWN = "rcd_mvc"  # this lab's own defense: in the lab's protocol alone
 COMPARED = ("cl_mvc", *DEFENSES, OWN)  # undefended, and its defenses: under every attack
 ENSEMBLE_STEPS = (FULL_STEPS, 10)  # the standard's, and a tenth of it
-ENSEMBLE_SAMPLES = {  # where hardly any sample falls early, so that nearly all meet every member to its end
+ENSEMBLE_SAMPLES = {  # where many samples fall late or never, and so meet every member to its end
     "noisy_mnist/rcd_mvc": 64,
     "noisy_fashion/rcd_mvc": 64,
     "patched_digits/rcd_mvc": 64,
