@@ -168,6 +168,19 @@ def test_trials_are_told_where_all_of_a_comparison_are_there():
     assert "The mitigator" not in text(trial=lambda spec: record(spec, 0.25) if spec in halves else None)
 
 
+def test_the_grid_of_weights_is_told_by_both_of_its_axes_once_it_is_whole():
+    def made(spec):
+        left = {1e-3: 0.1, 1e-1: 0.2, 1e1: 0.3, 1e3: 0.4}[spec.change.adversarial_weight]
+        return replace(record(spec, left), clean=record(spec, 0.9).clean)
+
+    grid = [plans.weights("noisy_digits", a, b) for a in plans.COARSE for b in plans.COARSE]
+    said = text(trial=lambda spec: made(spec) if spec in grid else None)
+    assert "λ = 0.001: 0.10 of 0.90, λ = 0.1: 0.20 of 0.90, λ = 10: 0.30 of 0.90, λ = 1000: 0.40 of 0.90" in said
+    assert "γ = 0.001: 0.25 of 0.90, γ = 0.1: 0.25 of 0.90" in said
+    assert "Most is left with λ = 1000 and γ = 0.001: clean 0.90, GAN 0.40" in said
+    assert "λ and γ" not in text(trial=lambda spec: made(spec) if spec in grid[1:] else None)
+
+
 def test_attackers_that_travel_are_told():
     def transfer(spec):
         names = ("cl_mvc", "ar_dmvc_am")

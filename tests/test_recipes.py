@@ -288,6 +288,14 @@ def test_eamc_trains_slowly_on_real_data_as_released_where_its_discriminators_wo
 
 
 @pytest.mark.parametrize("dataset", AR_DMVC.datasets)
+def test_infoddc_is_trained_as_released_on_real_data(dataset):
+    ours, released = (recipe(dataset, "infoddc", protocol) for protocol in ("lab", "released"))
+    assert (ours.schedule == released.schedule) == (dataset not in lab.EMBEDDED)
+    assert (ours.model_options == released.model_options) == (dataset not in lab.EMBEDDED)
+    assert ours.runs > released.runs == 1
+
+
+@pytest.mark.parametrize("dataset", AR_DMVC.datasets)
 def test_the_labs_attacker_is_scored_on_samples_it_never_saw(dataset):
     made = recipe(dataset, "cl_mvc", "lab").attacker
     assert (made.trained_on, made.target_mode) == ("train", "eval")
@@ -315,7 +323,9 @@ def test_the_labs_own_defense_hardens_at_a_growing_epsilon_up_to_what_its_sample
 @pytest.mark.parametrize("dataset", datasets_of(OWN))
 def test_the_labs_own_defense_has_the_teacher_that_the_papers_start_from(dataset):
     own, other = recipe(dataset, OWN, "lab"), recipe(dataset, "ar_dmvc_am", "lab")
-    assert own.defense.warm_up_epochs == other.defense.warm_up_epochs
+    is_longer = dataset in lab.TEACHER_EPOCHS  # where that one finds too few of the clusters
+    assert (own.defense.warm_up_epochs > other.defense.warm_up_epochs) == is_longer
+    assert is_longer or own.defense.warm_up_epochs == other.defense.warm_up_epochs
     assert (own.schedule, own.batch_size, own.runs) == (other.schedule, other.batch_size, other.runs)
     assert own.model_options == other.model_options
 

@@ -18,7 +18,7 @@ def findings(evidence: Evidence) -> dict[str, list[str]]:
             attacks.strongest,
         ),
         "What an attack needs": (attacks.terms, attacks.views, attacks.travel),
-        "What the defense needs": (trials.mitigator, trials.inner),
+        "What the defense needs": (trials.mitigator, trials.inner, trials.weights),
         "The released protocol": (trials.released, trials.luck, trials.longer),
     }
     made = {title: [text for make in makers for text in make(evidence)] for title, makers in chapters.items()}

@@ -1,5 +1,9 @@
 """What models trained once more say: of the defense's parts, and of the released protocol, its seeds and its size."""
 
+from collections.abc import Mapping
+from itertools import product
+from statistics import fmean
+
 from core.figures import table_words, words
 from core.findings.evidence import (
     BOTH,
@@ -44,6 +48,21 @@ def inner(evidence: Evidence) -> Sentences:
                 for epsilon, trial in trials.items()
             )
             yield f"**Remark 4.1, {title_of(evidence, dataset)}**, the attack inside the training: {'; '.join(parts)}."
+
+
+def weights(evidence: Evidence) -> Sentences:
+    """Figure 4 (a) in words, where the whole coarse grid was made."""
+    places = tuple(product(plans.COARSE, plans.COARSE))
+    for dataset in BOTH:
+        trials = trials_of(evidence, {place: plans.weights(dataset, *place) for place in places})
+        if len(trials) == len(places):
+            best = max(places, key=lambda place: _under_gan(trials[place]))
+            yield (
+                f"**λ and γ, {title_of(evidence, dataset)}**, {len(places)} trainings, what the GAN leaves of the "
+                f"clean ACC, frozen matching: {_averages(trials, 0, 'λ')} (averages over γ); "
+                f"{_averages(trials, 1, 'γ')} (averages over λ). Most is left with λ = {best[0]:g} and "
+                f"γ = {best[1]:g}: {left_of(trials[best])}. The paper finds λ = 100 best and γ of little weight."
+            )
 
 
 def released(evidence: Evidence) -> Sentences:
@@ -101,6 +120,20 @@ def longer(evidence: Evidence) -> Sentences:
                     f"**With all of the protocol's {what}, {column.title}**, before → after, re-matched: "
                     f"{'; '.join(parts)}."
                 )
+
+
+def _under_gan(trial: TrialRecord) -> float:
+    return trial.states["gan"][-1].frozen.accuracy
+
+
+def _averages(trials: Mapping[tuple[float, float], TrialRecord], axis: int, letter: str) -> str:
+    """Of the trials with each value on one axis of the grid, the mean ACC under the GAN and when clean."""
+    parts = []
+    for value in plans.COARSE:
+        row = [trial for place, trial in trials.items() if place[axis] == value]
+        clean = fmean(trial.clean.frozen.accuracy for trial in row)
+        parts.append(f"{letter} = {value:g}: {fmean(map(_under_gan, row)):.2f} of {clean:.2f}")
+    return ", ".join(parts)
 
 
 def _before_and_after(trial: TrialRecord) -> str:

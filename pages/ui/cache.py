@@ -127,7 +127,7 @@ def pca(report: SweepReport | TraceReport) -> MapRecord:
     return _pca(report.spec.digest, len(report.frames), report)
 
 
-@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
+@st.cache_resource(max_entries=BUFFERS, show_spinner="Fitting the map …")
 def _pca(digest: str, frames: int, _report: SweepReport | TraceReport) -> MapRecord:
     return lab().map(_report, "pca")
 
