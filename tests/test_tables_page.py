@@ -162,6 +162,7 @@ def test_the_figures_over_weights_and_epochs_are_drawn(open_tables, lab):
     app = open_tables(tab="weights", figures="noisy_digits")
     assert len(app.get("plotly_chart")) == 2
     assert "λ = 100" in texts(app, "caption")
+    assert f"The first of {len(plans.WEIGHTS) ** 2} points: AR-DMVC-AM trained" in texts(app, "caption")
     assert not app.info
     app.segmented_control(key="under").set_value("clean").run()
     assert not app.exception

@@ -119,7 +119,7 @@ def weights(dataset: str) -> None:
             config=PLOT,
             alt=f"{len(there)} points of the grid are computed; the largest ACC is {largest:.2f}.",
         )
-        st.caption(trial_words.protocol(there[0]))
+        st.caption(f"The first of {len(there)} points: {trial_words.protocol(there[0])}")
     else:
         _missing(dataset)
     st.subheader("Accuracy by epoch", anchor=False)
