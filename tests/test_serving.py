@@ -233,14 +233,18 @@ def test_components_write_no_html_from_data():
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", scripts)
 
 
-def test_clean_samples_are_kept_by_their_size(monkeypatch):
-    made = []
+def test_clean_samples_are_kept_by_their_size_and_come_with_a_fitted_map(monkeypatch):
+    made, fitted = [], []
 
     def sweep(spec):
         made.append(spec)
-        yield SimpleNamespace(nbytes=cache.CLEAN // 2)
+        yield SimpleNamespace(spec=spec, nbytes=cache.CLEAN // 2)
 
-    monkeypatch.setattr(cache, "_the_only", {"lab": SimpleNamespace(sweep=sweep)})
+    def fit(report, method):
+        fitted.append((report.spec, method))
+
+    monkeypatch.setattr(cache, "_the_only", {"lab": SimpleNamespace(sweep=sweep, map=fit)})
     for spec in ("a", "b", "a", "c", "b"):
-        cache.clean(spec)
+        assert cache.clean(spec).spec == spec
     assert made == ["a", "b", "c", "b"]  # of the three, two fit
+    assert fitted == [(spec, "pca") for spec in made]

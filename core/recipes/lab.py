@@ -68,8 +68,8 @@ ROUNDS = {"sem": 3}
 PATIENCE = 10  # epochs, on full-size data; the embedded sets' few epochs are run to their end
 WITHOUT_PATIENCE = ("eamc", "multi_vae", "sem")  # adversarial and capacity terms rise while the clusters improve
 LEARNING_RATES = {"sem": 3e-4}  # as released; the others' smaller ones need hundreds of epochs of this size
-# On real data. At the rates below EAMC's discriminators win there (ACC .36 of NoisyFashion), and InfoDDC with the
-# lengths above ends at ACC .71 of NoisyMNIST, as released at .95.
+# On real data. At the rates below EAMC's discriminators win there (ACC .36 of NoisyFashion); InfoDDC ends at .71 of
+# NoisyMNIST by the numbers here, at .95 by the released ones.
 TRAINED_AS_RELEASED = ("eamc", "infoddc")
 # On the embedded sets: at 1e-3 the discriminators win.
 EAMC_LEARNING_RATES = {"attention": 1e-3, "discriminators": 1e-4}

@@ -99,7 +99,9 @@ def clean(spec: SweepSpec) -> SweepReport:
 
     def make() -> SweepReport:
         with st.spinner("Clustering clean samples …"):
-            return _first(lab().sweep(spec))
+            report = _first(lab().sweep(spec))
+            lab().map(report, "pca")  # fitted here once, of far more samples: no page is empty meanwhile
+            return report
 
     shelf: Shelf[SweepReport] = _only("clean", lambda: Shelf(CLEAN, lambda report: report.nbytes))
     return shelf.get(spec, make)
@@ -127,7 +129,7 @@ def pca(report: SweepReport | TraceReport) -> MapRecord:
     return _pca(report.spec.digest, len(report.frames), report)
 
 
-@st.cache_resource(max_entries=BUFFERS, show_spinner="Fitting the map …")
+@st.cache_resource(max_entries=BUFFERS, show_spinner=False)
 def _pca(digest: str, frames: int, _report: SweepReport | TraceReport) -> MapRecord:
     return lab().map(_report, "pca")
 
