@@ -118,7 +118,8 @@ def test_the_requirements_are_what_the_project_imports():
     distributions = packages_distributions()
     imported = {name.split(".")[0] for module in SOURCES for name in imports(module)} - STANDARD - {"core", "pages"}
     needed = {canonicalize_name(distributions[name][0]) for name in imported}
-    assert {canonicalize_name(requirement.name) for requirement in requirements("requirements.txt")} == needed
+    named = [canonicalize_name(requirement.name) for requirement in requirements("requirements.txt")]
+    assert sorted(named) == sorted(needed)
 
 
 def test_checks_and_requirements_agree_on_python():

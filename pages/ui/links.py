@@ -97,9 +97,22 @@ def navigation() -> st.Page:
     st.set_page_config(page_icon="assets/icon.svg")  # else the browser asks fonts.gstatic.com for the icon of the page
     sections: dict[str, list[st.Page]] = {}
     for name, facts in PAGES.items():
-        page = st.Page(f"pages/{name}.py", title=facts.title, icon=facts.icon, help=facts.help, default=name == HOME)
+        home = name == HOME
+        page = st.Page(
+            f"pages/{name}.py",
+            title=facts.title,
+            icon=facts.icon,
+            help=facts.help,
+            default=home,
+            url_path="start" if home else name,  # it opens at /, and leaves its own name to the way there
+        )
         sections.setdefault(facts.section, []).append(page)
+    sections[PAGES[HOME].section].append(st.Page(_go_home, url_path=HOME, visibility="hidden"))
     return st.navigation(sections)
+
+
+def _go_home() -> None:
+    st.switch_page(f"pages/{HOME}.py", query_params=st.query_params.to_dict())
 
 
 def see(page: str, label: str, *, key: str, at: float | None = None, note: str | None = None, **choices: Any) -> None:

@@ -62,7 +62,7 @@ def test_choices_are_taken_along_to_every_page_and_back(open_page):
     follow(page, "Tables")
     page.wait_for_selector(".tables[data-ready]")
     follow(page, "Attack")
-    page.wait_for_function("location.search.includes('n=64')")
+    page.wait_for_function("['seed', 'n', 'attack'].every(name => location.search.includes(`${name}=`))")
     assert parameters(page) == {"seed": "108", "n": "64", "attack": "PGD"}
 
 
@@ -132,6 +132,14 @@ def test_a_bad_address_is_ignored_with_a_notice(open_page):
     assert page.get_by_text("ε max “7”").is_visible()
     page.wait_for_function("!location.search.includes('resnet')")
     assert parameters(page)["seed"] == "106"
+
+
+def test_the_first_page_answers_to_its_name_too(open_page):
+    page = open_page("attack?seed=109&n=64")
+    assert verdict(page).startswith("No attack yet: on 64 held-out samples")
+    page.wait_for_function("location.pathname === '/'")
+    assert page.get_by_role("dialog").count() == 0
+    assert parameters(page) == {"seed": "109", "n": "64"}
 
 
 def test_a_plain_name_in_the_address_becomes_the_pickers_name(open_page):
