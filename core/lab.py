@@ -291,7 +291,7 @@ class Lab:
         return findings(
             Evidence(
                 table_1=self.table("table_1"),
-                released=self.table("table_1", "released"),
+                protocols={protocol: self.table("table_1", protocol) for protocol in ("released", "paper")},
                 cards=self.cards("model"),
                 attackers=self.cards("attacker"),
                 sweep=self.scores,

@@ -400,3 +400,10 @@ def test_the_matrices_show_every_sample_before_and_after(sweep):
     assert "ε = 0.30" in figure.layout.annotations[1].text
     assert (figure.layout.yaxis.showticklabels, figure.layout.yaxis2.showticklabels) == (None, False)
     assert "ε = 0.10" in matrices.before_and_after(record, names, 1).layout.annotations[1].text
+
+
+def test_the_matrices_have_room_for_the_names_of_classes(sweep):
+    record, people = confusions.confusions_of(sweep), [f"person {k}" for k in range(10)]
+    short, long = (matrices.before_and_after(record, names).layout for names in (sweep.subject.class_names, people))
+    assert list(long.yaxis.ticktext) == people
+    assert long.height > short.height

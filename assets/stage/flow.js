@@ -2,7 +2,8 @@
 
 const BAR = 12; // pixels a cluster's bar is wide
 const BETWEEN = 5; // pixels between two bars
-const EDGE = 46; // pixels for the names
+const BESIDE = 6; // pixels between a bar and its name
+const LETTER = 7; // pixels, on average, of a name
 const MARGIN = 9; // pixels above and below, for the name of a thin bar
 const LINE = 13; // pixels a name needs
 
@@ -10,12 +11,14 @@ function createFlow(panel, stage) {
   const drawing = svg("svg", { role: "group" });
   const note = el("p", { class: "note" });
   panel.append(drawing, note);
-  let scene, colors, width, height, order = [];
+  let scene, colors, width, height, edge, order = [];
 
   function build(nextScene, nextColors) {
     [scene, colors] = [nextScene, nextColors];
     setText(note, `Left: clean clusters. Right: clusters at this ${scene.symbol}. Grey bands stay.`);
     width = Math.max(220, panel.clientWidth - 2);
+    const longest = Math.max(...scene.clusters.map((name) => name.length));
+    edge = Math.min(BESIDE + LETTER * Math.max(2, longest), width / 3); // for the names
     height = Math.max(240, Math.min(420, 34 * scene.columns.length));
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     order = scene.columns;
@@ -44,17 +47,17 @@ function createFlow(panel, stage) {
   function side(sizes, { tops, unit }, x, anchor) {
     let last = -LINE;
     return order.filter((k) => sizes[k]).flatMap((k) => {
-      const [high, beside] = [Math.max(1, sizes[k] * unit), anchor === "end" ? x - 6 : x + BAR + 6];
+      const [high, beside] = [Math.max(1, sizes[k] * unit), anchor === "end" ? x - BESIDE : x + BAR + BESIDE];
       last = Math.max(tops[k] + high / 2 + 5, last + LINE); // no name on another
       return [
         svg("rect", { x, y: tops[k], width: BAR, height: high, fill: clusterColor(scene, k) }),
-        svg("text", { class: "axis", x: beside, y: last, "text-anchor": anchor }, scene.clusters[k].slice(0, 5)),
+        svg("text", { class: "axis", x: beside, y: last, "text-anchor": anchor }, scene.clusters[k]),
       ];
     });
   }
 
   function band(from, to, size, left, right) {
-    const [x0, x1] = [EDGE + BAR, width - EDGE - BAR];
+    const [x0, x1] = [edge + BAR, width - edge - BAR];
     const middle = (x0 + x1) / 2;
     const [a, b, c, d] = [left.at[from], left.at[from] + size * left.unit, right.at[to], right.at[to] + size * right.unit];
     [left.at[from], right.at[to]] = [b, d];
@@ -81,7 +84,7 @@ function createFlow(panel, stage) {
     const bands = order.flatMap((from) => order.filter((to) => counts[from][to]).map((to) =>
       band(from, to, counts[from][to], left, right)));
     const focused = drawing.getRootNode().activeElement?.getAttribute?.("aria-label");
-    drawing.replaceChildren(...bands, ...side(before, left, EDGE, "end"), ...side(now, right, width - EDGE - BAR, "start"));
+    drawing.replaceChildren(...bands, ...side(before, left, edge, "end"), ...side(now, right, width - edge - BAR, "start"));
     if (focused) bands.find((path) => path.getAttribute("aria-label") === focused)?.focus();
     const moved = scene.n - scene.clusters.reduce((sum, _, k) => sum + counts[k][k], 0);
     drawing.setAttribute("aria-label", `Flow between clusters: ${moved} of ${scene.n} samples have left theirs`);

@@ -13,7 +13,8 @@ from core.records import ConfusionRecord, Integers
 NUMBERED = 12  # labels up to which counts stand in the cells
 STRONG = 0.3  # share of a label's samples
 PALE_INK, STRONG_INK = "#848B96", "#FFFFFF"
-SHORT = 4  # letters of a class name that fit between the cells
+HEIGHT = 270  # pixels, with names of classes of a letter or two
+LETTER = 6.5  # pixels that each further letter of the longest name takes below the columns
 
 
 def before_and_after(record: ConfusionRecord, class_names: Sequence[str], frame: int = -1) -> go.Figure:
@@ -38,7 +39,7 @@ def before_and_after(record: ConfusionRecord, class_names: Sequence[str], frame:
     figure.update_yaxes(showticklabels=False, ticks="", col=2)  # the rows of the first
     figure.update_annotations(yshift=6, font_size=14)
     figure.update_layout(
-        height=270,
+        height=HEIGHT + (0 if dense else LETTER * max(len(name) - 2 for name in (*class_names, *names))),
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
         font={"family": theme.FONT, "size": 13},
         paper_bgcolor=theme.NOTHING,
@@ -61,7 +62,7 @@ def spoken(record: ConfusionRecord, frame: int = -1) -> str:
 def _axis(title: str, names: Sequence[str], dense: bool) -> dict[str, object]:
     """A tick for every name, or none where there are too many."""
     ticks: list[int] = [] if dense else list(range(len(names)))
-    return {"title_text": title, "title_standoff": 4, "tickvals": ticks, "ticktext": [_short(name) for name in names]}
+    return {"title_text": title, "title_standoff": 4, "tickvals": ticks, "ticktext": list(names)}
 
 
 def _matched(counts: Integers, matching: Integers) -> int:
@@ -101,7 +102,3 @@ def _clear(color: str, opacity: float) -> str:
 
 def _cluster_name(label: int, class_names: Sequence[str]) -> str:
     return class_names[label] if label >= 0 else "–"
-
-
-def _short(name: str) -> str:
-    return name.rsplit(" ", 1)[-1][:SHORT] if len(name) > SHORT else name

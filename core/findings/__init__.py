@@ -20,6 +20,7 @@ def findings(evidence: Evidence) -> dict[str, list[str]]:
         "What an attack needs": (attacks.terms, attacks.views, attacks.travel),
         "What the defense needs": (trials.mitigator, trials.inner, trials.weights),
         "The released protocol": (trials.released, trials.luck, trials.longer),
+        "The protocol as printed": (trials.printed,),
     }
     made = {title: [text for make in makers for text in make(evidence)] for title, makers in chapters.items()}
     return {title: texts for title, texts in made.items() if texts}

@@ -25,7 +25,7 @@ class Evidence:
     """Where findings look numbers up."""
 
     table_1: ResultTable
-    released: ResultTable  # Table 1 by the released protocol
+    protocols: Mapping[str, ResultTable]  # Table 1 by the protocols that are not the lab's
     cards: Sequence[CheckpointCard]
     attackers: Sequence[CheckpointCard]
     sweep: Callable[[SweepSpec], SweepScores | None]

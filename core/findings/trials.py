@@ -1,4 +1,7 @@
-"""What models trained once more say: of the defense's parts, and of the released protocol, its seeds and its size."""
+"""What models trained once more say.
+
+Of the defense's parts, of the released protocol, its seeds and its size, and of the protocol as printed.
+"""
 
 from collections.abc import Mapping
 from itertools import product
@@ -21,7 +24,7 @@ from core.findings.evidence import (
 from core.findings.table_1 import reached
 from core.studies import plans
 from core.studies.records import Scale, TrialRecord
-from core.table_records import AFTER, BEFORE
+from core.table_records import AFTER, BEFORE, ResultTable
 
 LARGER: dict[Scale, str] = {  # than a small trial, and what they have of the protocol's
     "long": "epochs, on a part of its samples",
@@ -67,8 +70,15 @@ def weights(evidence: Evidence) -> Sentences:
 
 
 def released(evidence: Evidence) -> Sentences:
-    yield from reached(evidence.released, " before the attack")
-    table = evidence.released
+    return _by(evidence.protocols["released"], "target in training mode")
+
+
+def printed(evidence: Evidence) -> Sentences:
+    return _by(evidence.protocols["paper"], "target in evaluation mode")
+
+
+def _by(table: ResultTable, mode: str) -> Sentences:
+    yield from reached(table, " before the attack")
     for dataset in (*REAL, "noisy_digits"):
         columns = {c.state: c for c in table.columns if c.dataset == dataset}
         cells = {
@@ -82,18 +92,19 @@ def released(evidence: Evidence) -> Sentences:
                 for row, (before, after) in cells.items()
             )
             yield (
-                f"**{columns[BEFORE].title}**, target in training mode, the attacker scored on what trained it, at ε = "
+                f"**{columns[BEFORE].title}**, {mode}, the attacker scored on what trained it, at ε = "
                 f"{columns[AFTER].epsilon:g}{sizes_of(before for before, _ in cells.values())}: {', '.join(parts)}."
             )
 
 
 def luck(evidence: Evidence) -> Sentences:
     """How far the seeds of one protocol lie apart, of trials of one size, where several were made."""
+    table = evidence.protocols["released"]
     for dataset in REAL:
-        column = evidence.released.column(dataset, BEFORE)
+        column = table.column(dataset, BEFORE)
         runs = {}
-        for model in evidence.released.rows:
-            paper = evidence.released.cells[model, column.key].paper
+        for model in table.rows:
+            paper = table.cells[model, column.key].paper
             specs = [plans.table_1(dataset, model, "released", seed) for seed in plans.SEEDS["released"]]
             found = ([evidence.trial(plans.sized(spec, scale)) for spec in specs] for scale in plans.SCALES)
             made = max(([trial for trial in trials if trial is not None] for trials in found), key=len)
@@ -105,15 +116,16 @@ def luck(evidence: Evidence) -> Sentences:
 
 def longer(evidence: Evidence) -> Sentences:
     """What the epochs and the samples that small trials lack would have made."""
+    table = evidence.protocols["released"]
     for dataset in REAL:
-        column = evidence.released.column(dataset, BEFORE)
+        column = table.column(dataset, BEFORE)
         for scale, what in LARGER.items():
             parts = []
-            for model in evidence.released.rows:
+            for model in table.rows:
                 spec = plans.table_1(dataset, model, "released", plans.SEEDS["released"][0])
                 small, larger = (evidence.trial(plans.sized(spec, size)) for size in ("small", scale))
                 if small is not None and larger is not None:
-                    paper = paper_of(evidence.released.cells[model, column.key])
+                    paper = paper_of(table.cells[model, column.key])
                     change = f"{_before_and_after(small)} becomes {_before_and_after(larger)}"
                     parts.append(f"{words.model_name(model)} {change}{paper and f' (paper {paper} before)'}")
             if parts:

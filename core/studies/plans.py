@@ -37,7 +37,8 @@ ENSEMBLE_SAMPLES = {  # where many samples fall late or never, and so meet every
     "noisy_fashion/rcd_mvc": 64,
     "patched_digits/rcd_mvc": 64,
     "patched_mnist/rcd_mvc": 64,
-    "noisy_fashion/ar_dmvc_am": 128,
+    "synthetic_people/rcd_mvc": 64,
+    "noisy_fashion/ar_dmvc_am": 64,
     "patched_mnist/ar_dmvc_am": 128,
 }
 QUICK_STATES = ("noise", "pgd_assignment", "gan")

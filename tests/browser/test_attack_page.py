@@ -196,6 +196,19 @@ def test_a_flow_between_clusters_chooses_in_every_figure(attacked_page):
     page.locator(".chip").click()
 
 
+def test_the_flow_names_every_cluster_in_full(open_page):
+    page = open_page("?data=synthetic_people&n=64&seed=110")
+    names = page.locator(".flow text").all_text_contents()
+    assert len(names) > 10
+    assert all(re.fullmatch(r"person \d+|∅\d*", name) for name in names), names
+    inside = """drawing => {
+        const [whole, parts] = [drawing.getBoundingClientRect(), [...drawing.querySelectorAll("text")]];
+        return parts.map((part) => part.getBoundingClientRect())
+            .every((part) => part.left >= whole.left && part.right <= whole.right);
+    }"""
+    assert page.locator(".flow svg").evaluate(inside)
+
+
 def test_a_lasso_on_the_map_chooses_and_is_kept_in_the_link(attacked_page, open_page):
     page = attacked_page
     page.locator(".map > canvas").evaluate("canvas => canvas.scrollIntoView({block: 'center'})")  # not below the bar

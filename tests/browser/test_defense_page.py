@@ -84,3 +84,16 @@ def test_fits_every_width(open_defense):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         tops = [box["y"] for box in (column.bounding_box() for column in page.locator(".column").all())]
         assert (len(set(tops)) == 1) == (width == 1440)
+
+
+def test_long_names_leave_the_counts_of_a_matrix_room(open_defense):
+    page = open_defense("?data=synthetic_people&seed=205", width=780)
+    cells = page.locator(".before td")  # of the one model that there is
+    cells.nth(99).wait_for()
+    assert 440 < page.locator(".matrices").first.bounding_box()["width"] < 500
+    cut = """cells => cells.filter((cell) => {
+        const written = document.createRange();
+        written.selectNodeContents(cell);
+        return written.getBoundingClientRect().width > cell.clientWidth;
+    }).map((cell) => cell.textContent)"""
+    assert cells.evaluate_all(cut) == []
