@@ -406,4 +406,4 @@ def test_the_matrices_have_room_for_the_names_of_classes(sweep):
     record, people = confusions.confusions_of(sweep), [f"person {k}" for k in range(10)]
     short, long = (matrices.before_and_after(record, names).layout for names in (sweep.subject.class_names, people))
     assert list(long.yaxis.ticktext) == people
-    assert long.height > short.height
+    assert long.height > short.height == matrices.HEIGHT

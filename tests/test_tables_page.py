@@ -123,6 +123,10 @@ def test_a_protocol_that_only_trials_were_made_by_can_be_chosen(open_tables, lab
     assert app.segmented_control(key="protocol").value == "paper"
     assert "ours, protocol paper" in texts(app, "caption")
     assert "trained by protocol paper" in texts(app, "caption")
+    hint = "there are numbers of NoisyDigits: choose above."
+    assert hint in texts(app, "caption")  # the usual data sets have none
+    assert hint not in texts(open_tables(protocol="paper", **{"sets-table_1": "noisy_digits"}), "caption")
+    assert hint not in texts(open_tables(), "caption")
     app.segmented_control(key="tab").set_value("table_2").run()
     assert "protocol" not in {control.key for control in app.segmented_control}  # transfers are the lab's
     assert not app.exception

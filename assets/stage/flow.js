@@ -18,7 +18,7 @@ function createFlow(panel, stage) {
     setText(note, `Left: clean clusters. Right: clusters at this ${scene.symbol}. Grey bands stay.`);
     width = Math.max(220, panel.clientWidth - 2);
     const longest = Math.max(...scene.clusters.map((name) => name.length));
-    edge = Math.min(BESIDE + LETTER * Math.max(2, longest), width / 3); // for the names
+    edge = Math.min(BESIDE + LETTER * Math.max(2, longest), 0.4 * width); // for the names
     height = Math.max(240, Math.min(420, 34 * scene.columns.length));
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     order = scene.columns;

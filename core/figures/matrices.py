@@ -13,7 +13,7 @@ from core.records import ConfusionRecord, Integers
 NUMBERED = 12  # labels up to which counts stand in the cells
 STRONG = 0.3  # share of a label's samples
 PALE_INK, STRONG_INK = "#848B96", "#FFFFFF"
-HEIGHT = 270  # pixels, with names of classes of a letter or two
+HEIGHT = 270  # pixels, where names of classes have a letter or two
 LETTER = 6.5  # pixels that each further letter of the longest name takes below the columns
 
 
@@ -39,7 +39,7 @@ def before_and_after(record: ConfusionRecord, class_names: Sequence[str], frame:
     figure.update_yaxes(showticklabels=False, ticks="", col=2)  # the rows of the first
     figure.update_annotations(yshift=6, font_size=14)
     figure.update_layout(
-        height=HEIGHT + (0 if dense else LETTER * max(len(name) - 2 for name in (*class_names, *names))),
+        height=HEIGHT + (0 if dense else LETTER * max(0, *(len(name) - 2 for name in class_names))),
         margin={"l": 8, "r": 8, "t": 34, "b": 8},
         font={"family": theme.FONT, "size": 13},
         paper_bgcolor=theme.NOTHING,

@@ -125,7 +125,12 @@ def _pick_datasets(table: ResultTable) -> tuple[str, ...]:
         key=key,
         bind="query-params",
     )
-    return tuple(name for name in titles if name in (picked or ())) or tuple(usual)
+    chosen = tuple(name for name in titles if name in (picked or ())) or tuple(usual)
+    filled = {column.dataset for column in table.columns for row in table.rows if table.cells[row, column.key].ours}
+    if filled and filled.isdisjoint(chosen):
+        there = ", ".join(title for name, title in titles.items() if name in filled)
+        st.caption(f"Nothing of ours here yet. By this protocol there are numbers of {there}: choose above.")
+    return chosen
 
 
 def _pick_controls() -> tuple[str, ...]:
