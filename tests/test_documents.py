@@ -49,6 +49,18 @@ def test_the_readme_says_how_to_run_and_test():
     assert "make test" in text("README.md")
 
 
+@pytest.mark.slow
+def test_what_the_readme_says_in_python_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
+    said = []
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+        said.append(capsys.readouterr().out)
+    kept, noise = map(float, re.findall(r"[\d.]+", said[0]))
+    assert kept < noise
+    assert re.findall(r"^(epoch|clean|attacked)", said[1], re.MULTILINE) == ["epoch"] * 3 + ["clean", "attacked"]
+
+
 def commands():
     """Every ``python -m core …`` that a document, a recipe or a card tells the reader to run."""
     told = {f"card {card.dataset}/{card.name}": [card.command] for card in CARDS}
