@@ -39,7 +39,7 @@ ENSEMBLE_SAMPLES = {  # where many samples fall late or never, and so meet every
     "patched_mnist/rcd_mvc": 64,
     "synthetic_people/rcd_mvc": 64,
     "noisy_fashion/ar_dmvc_am": 64,
-    "patched_mnist/ar_dmvc_am": 128,
+    "patched_mnist/ar_dmvc_am": 64,
 }
 QUICK_STATES = ("noise", "pgd_assignment", "gan")
 
