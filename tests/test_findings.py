@@ -207,6 +207,17 @@ def test_the_shipped_results_say_something_of_every_data_set_of_the_paper(shippe
     assert "nan" not in said
 
 
+@pytest.mark.parametrize(
+    ("protocol", "chapter"), [("released", "The released protocol"), ("paper", "The protocol as printed")]
+)
+def test_the_shipped_trials_by_another_protocol_are_told_of_every_data_set_that_has_some(shipped, protocol, chapter):
+    lab = Lab(device="cpu")
+    trials = {name: plans.sized(plans.table_1(name, "simvc", protocol, 0), "small") for name in lab.dataset_titles()}
+    titles = {lab.dataset_titles()[name] for name, trial in trials.items() if lab.studies.kept_trial(trial)}
+    assert len(titles) > 1
+    assert titles <= set(re.findall(r"\*\*(.+?)\*\*, target in", "\n".join(shipped[chapter])))
+
+
 def test_every_shipped_finding_has_a_number(shipped):
     assert all(re.search(r"[0-9]", line) for lines in shipped.values() for line in lines)
 

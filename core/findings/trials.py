@@ -79,7 +79,7 @@ def printed(evidence: Evidence) -> Sentences:
 
 def _by(table: ResultTable, mode: str) -> Sentences:
     yield from reached(table, " before the attack")
-    for dataset in (*REAL, "noisy_digits"):
+    for dataset in dict.fromkeys((*REAL, *(column.dataset for column in table.columns))):
         columns = {c.state: c for c in table.columns if c.dataset == dataset}
         cells = {
             row: (table.cells[row, columns[BEFORE].key], table.cells[row, columns[AFTER].key])
