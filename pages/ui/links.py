@@ -108,7 +108,10 @@ def navigation() -> st.Page:
         )
         sections.setdefault(facts.section, []).append(page)
     sections[PAGES[HOME].section].append(st.Page(_go_home, url_path=HOME, visibility="hidden"))
-    return st.navigation(sections)
+    page = st.navigation(sections)
+    if page.url_path == HOME:
+        page.run()  # at once: what the address says cannot be taken along once a widget holds it
+    return page
 
 
 def _go_home() -> None:

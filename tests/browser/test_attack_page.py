@@ -135,11 +135,11 @@ def test_a_bad_address_is_ignored_with_a_notice(open_page):
 
 
 def test_the_first_page_answers_to_its_name_too(open_page):
-    page = open_page("attack?seed=109&n=64")
+    page = open_page("attack?seed=109&n=64&model=ar_dmvc_am")
     assert verdict(page).startswith("No attack yet: on 64 held-out samples")
     page.wait_for_function("location.pathname === '/'")
     assert page.get_by_role("dialog").count() == 0
-    assert parameters(page) == {"seed": "109", "n": "64"}
+    assert parameters(page) == {"seed": "109", "n": "64", "model": "AR-DMVC-AM"}
 
 
 def test_a_plain_name_in_the_address_becomes_the_pickers_name(open_page):
