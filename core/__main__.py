@@ -158,6 +158,7 @@ def _attack_options() -> argparse.ArgumentParser:
 
 def _choice_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--step-size", type=float, help="of PGD, a multiple of ε (2.5 / steps)")
     options.add_argument("--attack", default="pgd", help="noise, fgsm, pgd, gan, ensemble, latent … (pgd)")
     options.add_argument("--views", type=_views, help="attacked views, for example 0,1 (all)")
     options.add_argument("--norm", choices=("linf", "l2", "gamma"), default="linf", help="norm of the budget (linf)")

@@ -21,7 +21,8 @@ ANY = "both"  # what the others' specs have for one
 
 def make_attack(library: Library, spec: AttackSpec) -> Attack:
     """The attack that a spec means. Raises :class:`LabError` for an unknown one, and for a GAN nobody trained."""
-    chosen = {"target_mode": spec.target_mode, "objective": spec.objective, "steps": spec.steps}
+    names = ("target_mode", "objective", "steps", "relative_step_size")
+    chosen = {name: getattr(spec, name) for name in names}
     known = signature(ATTACKS[spec.attack]).parameters
     knobs: dict[str, Any] = {name: value for name, value in chosen.items() if name in known}
     if spec.attack == "gan":

@@ -58,8 +58,6 @@ from core.records import (
     SweepReport,
     SweepScores,
     SweepSpec,
-    TheoremReport,
-    TheoremSpec,
     TrainSpec,
 )
 from core.runtime import checkpoint_folder, find_device, run_folder
@@ -68,6 +66,7 @@ from core.store import ResultStore
 from core.studies.room import Studies
 from core.table_records import ResultTable
 from core.tables import Sources, make_table
+from core.theorem_records import TheoremReport, TheoremSpec
 from core.trace_records import TraceReport, TraceSpec
 from core.training_intents import repeats, training_of
 from core.training_plans import plan_training

@@ -21,6 +21,7 @@ Integers = NDArray[np.int64]
 
 MOST_STEPS, MOST_POINTS = 100_000, 1000  # of an attack, of a grid
 LARGEST_SEED = 2**32 - 1
+LARGEST_STEP = 2.0  # times ε: from one face of the ball to the other
 ATTACKER_KINDS = {"attacker": "gan", "latent": "latent"}  # kinds of training that make an attack, and which
 
 
@@ -50,6 +51,12 @@ def check_seed(seed: int) -> None:
         raise LabError(f"A seed must lie from 0 to {LARGEST_SEED}, got {seed}.")
 
 
+def check_step_size(relative: float) -> None:
+    """Raise :class:`LabError` unless ``relative`` can be a step's size as a multiple of ε."""
+    if not 0 < relative <= LARGEST_STEP:
+        raise LabError(f"A step is a multiple of ε above 0 and up to {LARGEST_STEP:g}, got {relative}. Try 0.5.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttackSpec:
     """One attack on one model, completely: the same spec gives the same result."""
@@ -65,6 +72,7 @@ class AttackSpec:
     steps: int = 10  # PGD, and APGD in the ensemble
     objective: str = "both"  # FGSM and PGD only
     target_mode: str = "eval"  # "train" is the released code's: batch statistics
+    relative_step_size: float | None = None  # of PGD, a multiple of ε; None for 2.5 / steps
 
     def __post_init__(self) -> None:
         check_epsilon(self.epsilon, self.norm)
@@ -77,11 +85,23 @@ class AttackSpec:
             raise LabError("Choose at least one view to attack.")
         if self.target_mode not in ("eval", "train"):
             raise LabError(f"The target's mode is eval or train, got {self.target_mode!r}.")
+        if self.relative_step_size is not None:
+            if self.attack != "pgd":
+                raise LabError(f"PGD alone has a step size to choose, {self.attack} has none; leave it out.")
+            check_step_size(self.relative_step_size)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every field by its name, but no step size where it is the usual one: results older than the field stay."""
+        values = asdict(self)
+        if self.relative_step_size is None:
+            del values["relative_step_size"]
+        return values
 
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of every field."""
-        return digest(asdict(self))
+        return digest(self.values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +130,14 @@ class SweepSpec:
         return (self.points - 1) * attack.samples * (3 + each)  # the attacked samples are looked at, and two controls
 
     @property
+    def values(self) -> dict[str, Any]:
+        """Every field by its name, the attack's as its ``values``."""
+        return asdict(self) | {"attack": self.attack.values}
+
+    @property
     def digest(self) -> str:
         """SHA-256 (hex) of every field."""
-        return digest(asdict(self))
+        return digest(self.values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,61 +284,6 @@ class SweepScores:
     attacker_digest: str | None  # of the attacker's weights; None for an attack that is not trained
     attack: tuple[AttackScores, ...]  # one for each of ``spec.epsilons``; the first is clean
     controls: dict[str, tuple[AttackScores, ...]]  # by control: noise, untrained_generator
-
-
-@dataclass(frozen=True, kw_only=True)
-class TheoremSpec:
-    """A measurement of Theorem 4.2 on one checkpoint, completely."""
-
-    dataset: str
-    model: str
-    epsilons: tuple[float, ...] = (0.05, 0.1, 0.15, 0.2, 0.3)
-    samples: int = 64  # taken from the held-out part
-    objectives: tuple[str, ...] = ("assignment", "both")  # of the PGD that makes the adversarial versions
-    starts: int = 4  # random starts for each objective
-    steps: int = 5
-    seed: int = 0  # chooses the samples; start i draws with seed + i
-
-    def __post_init__(self) -> None:
-        for epsilon in self.epsilons:
-            check_epsilon(epsilon, "linf")
-        check_seed(self.seed + self.starts)
-        if not self.epsilons or not self.objectives or min(self.samples, self.starts, self.steps) < 1:
-            raise LabError("The measurement needs at least one ε, objective, sample, start and step.")
-
-    @property
-    def versions(self) -> int:
-        """How many adversarial versions each sample has at each ε."""
-        return len(self.objectives) * self.starts
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (hex) of every field."""
-        return digest(asdict(self))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TheoremCurve:
-    """Both sides of Theorem 4.2 in nats, and the share of versions in another cluster, a row each ε: (E, N)."""
-
-    information: Floats  # I(x̃; ã | x) of each sample
-    bound: Floats  # KL(p(ã | x̃) ‖ p(a | x)) of each sample
-    moved: Floats
-
-
-@dataclass(frozen=True, kw_only=True)
-class TheoremReport:
-    """The measurement as far as it has come, for each family of adversarial versions: all, or of one objective."""
-
-    spec: TheoremSpec
-    card_digest: str  # of the measured weights
-    curves: dict[str, TheoremCurve]
-    progress: float = 0.0  # share of the work that is done, 0 to 1
-
-    @property
-    def finished(self) -> bool:
-        """Whether every ε is there."""
-        return all(len(curve.bound) == len(self.spec.epsilons) for curve in self.curves.values())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ kept: whoever wants them runs the sweep again. A result that is damaged, or of s
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from core.errors import LabError
@@ -72,7 +71,7 @@ def load(
 
 def _names(spec: SweepSpec, card_digest: str, attacker_digest: str | None) -> dict[str, Any]:
     """All that the numbers follow from, as JSON reads it back."""
-    values = asdict(spec)
+    values = spec.values
     if spec.attack.views is not None:
         values["attack"]["views"] = list(spec.attack.views)
     return {"spec": values, "weights": card_digest, "attacker": attacker_digest, "version": VERSION}

@@ -12,8 +12,9 @@ from core.attacks.base import Budget
 from core.errors import LabError
 from core.frames import attack_in_chunks, encode
 from core.models.base import ClusteringModel
-from core.records import Floats, TheoremCurve, TheoremReport, TheoremSpec, digest
+from core.records import Floats, digest
 from core.store import Arrays, ResultStore
+from core.theorem_records import TheoremCurve, TheoremReport, TheoremSpec
 from core.types import Views
 
 KIND = "theorem"

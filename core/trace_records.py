@@ -24,7 +24,7 @@ class TraceSpec:
     samples: tuple[int, ...]  # places in the whole data set, of held-out samples
     epsilon: float
     steps: int = 10
-    step_size: float | None = None  # on the budget's scale; None for 2.5 ε / steps
+    relative_step_size: float | None = None  # a multiple of ε; None for 2.5 / steps
     objective: str = "both"
     seed: int = 0  # chooses the random starts
     views: tuple[int, ...] | None = None  # attacked views, None for all
@@ -33,8 +33,6 @@ class TraceSpec:
     def __post_init__(self) -> None:
         if not 1 <= len(self.samples) <= MOST or len(set(self.samples)) < len(self.samples):
             raise LabError(f"Steps are followed on 1 to {MOST} different samples, got {len(self.samples)}.")
-        if self.step_size is not None and not self.step_size > 0:
-            raise LabError(f"A step must be longer than 0, got {self.step_size}.")
         if self.objective == "contrastive":
             raise LabError("The contrastive objective compares a batch of samples; choose one that sees each alone.")
         self.attack  # noqa: B018  checks what it shares with an attack
@@ -53,6 +51,7 @@ class TraceSpec:
             norm=self.norm,
             steps=self.steps,
             objective=self.objective,
+            relative_step_size=self.relative_step_size,
         )
 
     @property

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.base import Budget, distances, still
-from core.attacks.pgd import REACH, ProjectedGradientDescent
+from core.attacks.pgd import ProjectedGradientDescent
 from core.errors import LabError
 from core.frames import check_numbers, chunk_size, draw_order
 from core.models.base import ClusteringModel
@@ -32,8 +32,9 @@ def trace(
     budget = Budget(epsilon=spec.epsilon, norm="l2" if spec.norm == "l2" else "linf", views=spec.views)
     budget.covers(len(samples.views))
     starts = random_starts(held_out, rows, budget, seed=spec.seed)
-    step_size = REACH * spec.epsilon / spec.steps if spec.step_size is None else spec.step_size
-    attack = ProjectedGradientDescent(steps=spec.steps, step_size=step_size, objective=spec.objective, start=starts)
+    attack = ProjectedGradientDescent(
+        steps=spec.steps, relative_step_size=spec.relative_step_size, objective=spec.objective, start=starts
+    )
     subject = Subject(
         index=samples.index.cpu().numpy(),
         labels=samples.labels.cpu().numpy(),
@@ -42,7 +43,7 @@ def trace(
         matching=matching,
         card_digest=card_digest,
     )
-    report = TraceReport(spec=spec, subject=subject, frames=(), step_size=step_size)
+    report = TraceReport(spec=spec, subject=subject, frames=(), step_size=attack.step_in(budget))
     for frame in follow(model, attack, samples.views, starts, budget):
         report = replace(report, frames=(*report.frames, frame))
         yield report

@@ -30,14 +30,12 @@ from core.records import (
     SweepReport,
     SweepScores,
     SweepSpec,
-    TheoremCurve,
-    TheoremReport,
-    TheoremSpec,
     TrainSpec,
 )
 from core.sweep_scores import scores_of
 from core.table_records import ResultTable
 from core.tables import Sources, make_table
+from core.theorem_records import TheoremCurve, TheoremReport, TheoremSpec
 from core.trace_records import TraceFrame, TraceReport, TraceSpec
 from core.training_records import TrainingPlan
 

@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "app": "streamlit pages",
     "pages": "streamlit pages.ui core.lab core.records core.trace_records core.figures core.errors",
     "pages.ui": "streamlit core.lab core.own.reading core.own.files core.own.records core.records core.trace_records "
-    "core.figures core.errors core.jobs core.processes core.shelf core.studies.plans core.studies.records "
+    "core.theorem_records core.figures core.errors core.jobs core.processes core.shelf core.studies.plans "
+    "core.studies.records "
     "core.table_records core.tables core.training_records core.latent.results core.latent.tables "
     "core.published.alrdc core.certify.results core.certify.tables core.neighbours.pursuit_records "
     "core.neighbours.records core.neighbours.tables",
@@ -32,6 +33,7 @@ MAY_IMPORT = {
     "core.ensemble_records": "",
     "core.records": "numpy core.ensemble_records core.errors",
     "core.trace_records": "numpy core.errors core.records",
+    "core.theorem_records": "core.errors core.records",
     "core.training_records": "core.records",
     "core.workload": "core.records",
     "core.locks": "core.errors",
@@ -46,10 +48,10 @@ MAY_IMPORT = {
     "core.theory": "numpy core.errors",
     "core.lessons": "numpy core.errors core.metrics core.records core.registry",
     "core.theorem": "numpy core.attacks core.errors core.frames core.models.base core.records core.store core.theory "
-    "core.types",
+    "core.theorem_records core.types",
     "core.confusions": "numpy core.errors core.metrics core.records core.store",
     "core.figures": "numpy plotly PIL core.ensemble_records core.errors core.records core.studies.plans "
-    "core.studies.records core.trace_records core.tables core.table_records core.training_records",
+    "core.studies.records core.theorem_records core.trace_records core.tables core.table_records core.training_records",
     "core.figures.table_words": "core.figures core.published.ar_dmvc core.records core.studies.plans core.tables "
     "core.table_records",
     "core.figures.trial_words": "core.data.facts core.figures core.records core.studies.records",
@@ -165,7 +167,7 @@ MAY_IMPORT = {
     "core.distributed core.doctor core.errors core.figures.ensemble_words core.figures.table_text core.figures.tables "
     "core.lab core.latent.tables core.matrix core.models core.neighbours core.published.alrdc core.published.clustr "
     "core.published.ncp_acl core.recipes core.records core.runtime core.studies core.table_records core.tables "
-    "core.training_intents core.walk",
+    "core.theorem_records core.training_intents core.walk",
     "core.__main__": "core.commands core.errors core.recipes.base core.studies.plans core.table_records",
 }
 

@@ -356,15 +356,19 @@ def test_finds_the_known_best_answer_of_a_linear_objective(name, norm):
     assert (gained <= possible + ROUNDING * 16).all()
 
 
-def test_a_given_step_size_is_the_step_size():
+@pytest.mark.parametrize("given", [{"step_size": 0.01}, {"relative_step_size": 0.05}])
+def test_a_given_step_size_is_the_step_size(given):
     model = Linear(((1, 4, 4),), 3)
     views = (torch.full((2, 1, 4, 4), 0.5),)
-    attack = ATTACKS.make(
-        "pgd", steps=3, step_size=0.01, objective=lambda clean, adversarial: adversarial.fused.sum(dim=1)
-    )
+    attack = ATTACKS.make("pgd", steps=3, objective=lambda clean, adversarial: adversarial.fused.sum(dim=1), **given)
     positions = [step.views[0] for step in attack.steps(model, views, Budget(epsilon=0.2))]
     inside = (positions[2] - views[0]).abs() < 0.199
     torch.testing.assert_close((positions[1] - positions[0])[inside], torch.full((int(inside.sum()),), 0.01))
+
+
+def test_a_step_has_one_size():
+    with pytest.raises(LabError, match="give step_size or relative_step_size"):
+        ATTACKS.make("pgd", step_size=0.01, relative_step_size=0.5)
 
 
 def test_fgsm_lands_on_a_corner_of_the_box(trained, views):

@@ -191,6 +191,14 @@ def test_the_same_attack_gives_the_same_numbers(lab, run):
     assert [frame["scores"] for frame in first["frames"]] == [frame["scores"] for frame in again["frames"]]
 
 
+def test_a_step_size_of_ones_own_is_taken(lab, run):
+    words = ("attack", "patched_digits/simvc", "--steps", "1", *FEW)
+    short = run_json(run, *words, "--step-size", "0.01")
+    usual = run_json(run, *words)
+    assert short["spec"]["attack"]["relative_step_size"] == 0.01
+    assert max(short["frames"][-1]["scores"]["l2"]) < max(usual["frames"][-1]["scores"]["l2"])
+
+
 def test_an_attack_without_epsilon_takes_the_papers(lab, run):
     values = run_json(run, "attack", "patched_digits/simvc", "--attack", "noise", *FEW)
     assert values["frames"][-1]["epsilon"] == 0.3
@@ -291,6 +299,8 @@ MISTAKES = {
     "too many training samples": ("train", ON, "--samples", "100000"),
     "fewer samples than a batch": ("train", ON, "--samples", "50", "--runs", "1"),
     "no steps": ("attack", ON, "--steps", "0"),
+    "no step size": ("attack", ON, "--step-size", "0"),
+    "a step size that nothing has": ("attack", ON, "--attack", "noise", "--step-size", "0.5"),
     "no epochs": ("train", ON, "--epochs", "0"),
     "no runs": ("train", ON, "--runs", "0"),
     "one point": ("sweep", ON, "--points", "1"),

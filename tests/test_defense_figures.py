@@ -96,6 +96,13 @@ def test_the_stronger_attack_is_pgd_on_the_assignment_with_everything_else_the_s
     )
 
 
+def test_stronger_than_pgd_takes_the_usual_steps():
+    chosen = replace(SPEC.attack, attack="pgd", objective="assignment", steps=100, relative_step_size=0.5)
+    for attack in (chosen, replace(chosen, steps=10), replace(chosen, objective="both")):
+        assert robustness.stronger(replace(SPEC, attack=attack)).attack.relative_step_size is None
+    assert robustness.phrase(chosen) == "PGD on the assignment (100 steps of 0.5 ε)"
+
+
 def test_stronger_than_pgd_has_as_many_steps_and_then_more():
     pgd = replace(SPEC, attack=replace(SPEC.attack, attack="pgd", steps=25))
     assert robustness.stronger(pgd).attack.steps == 25

@@ -253,6 +253,14 @@ def test_the_command_repeats_the_sweep():
     assert "--steps" not in words.command(make_spec(attack="gan"))
 
 
+def test_a_step_size_of_ones_own_is_in_the_protocol_and_in_the_command():
+    chosen, usual = (make_spec(relative_step_size=size) for size in (0.5, None))
+    assert "10 steps of 0.5 ε" in words.attack_parts(chosen.attack)
+    assert "10 steps" in words.attack_parts(usual.attack)
+    assert "--step-size 0.5" in words.command(chosen)
+    assert "--step-size" not in words.command(usual)
+
+
 def test_the_csv_has_a_line_for_every_state_at_every_epsilon(report):
     text = words.sweep_csv(report)
     lines = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))

@@ -7,7 +7,8 @@ from fake_lab import FakeLab
 
 from core.errors import LabError
 from core.figures import glimpse, limits, theorem
-from core.records import AttackSpec, SweepReport, SweepSpec, TheoremSpec
+from core.records import AttackSpec, SweepReport, SweepSpec
+from core.theorem_records import TheoremSpec
 
 VIEWS = ("original", "noisy partner")
 

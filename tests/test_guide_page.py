@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import LabError
 from core.lab import Lab
-from core.records import TheoremSpec
+from core.theorem_records import TheoremSpec
 from pages.ui import address, cache, guide_live, guide_view, presenter, tour
 from pages.ui.guide_topics import IDEAS, TOPICS
 

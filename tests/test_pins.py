@@ -16,7 +16,13 @@ def spec(**changes):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"views": (1,)}, {"views": (0, 1), "steps": 3}, {"objective": "assignment", "seed": 9, "samples": 64}],
+    [
+        {},
+        {"views": (1,)},
+        {"views": (0, 1), "steps": 3},
+        {"objective": "assignment", "seed": 9, "samples": 64},
+        {"relative_step_size": 0.5},
+    ],
 )
 def test_a_pinned_run_survives_the_address(changes):
     assert pins.from_text(pins.as_text(spec(**changes))) == spec(**changes)
@@ -33,6 +39,9 @@ def test_a_pinned_run_survives_the_address(changes):
         "a~b~c~nan~9~0~all~10~both",
         "a~b~c~0.1~9~0~x~10~both",
         "a~b~c~0.1~9~0~all~10~both~more",
+        "a~b~pgd~0.1~9~0~all~10~both~9",
+        "a~b~gan~0.1~9~0~all~10~both~0.5",
+        "a~b~pgd~0.1~9~0~all~10~both~0.5~0.5",
     ],
 )
 def test_what_is_no_run_is_none(text):
@@ -40,7 +49,15 @@ def test_what_is_no_run_is_none(text):
 
 
 def test_runs_that_differ_have_names_that_differ():
-    runs = [spec(), spec(steps=20), spec(seed=1), spec(views=(0,)), spec(objective="assignment"), spec(attack="gan")]
+    runs = [
+        spec(),
+        spec(steps=20),
+        spec(relative_step_size=0.5),
+        spec(seed=1),
+        spec(views=(0,)),
+        spec(objective="assignment"),
+        spec(attack="gan"),
+    ]
     assert len({pins.name(run) for run in runs}) == len(runs)
 
 

@@ -66,11 +66,14 @@ def test_a_change_of_the_controls_follows_anew(lab, traced):
     app = open_page()
     app.number_input(key="steps").set_value(5)
     app.number_input(key="eps").set_value(0.1)
+    app.number_input(key="step").set_value(0.5)
     app.selectbox(key="goal").set_value("assignment")
     app.pills(key="views").set_value(["original"]).run()
     settle(app)
     spec = traced[-1]
     assert (spec.steps, spec.epsilon, spec.objective, spec.views) == (5, 0.1, "assignment", (0,))
+    assert spec.relative_step_size == 0.5
+    assert "A step changes each pixel by 0.05." in texts(app, "caption")
     assert "5 steps of PGD" in texts(app, "caption")
 
 
@@ -192,8 +195,8 @@ def test_the_same_attack_on_many_samples_is_a_click_away(lab, monkeypatch):
     app = open_page(state={"eps": 0.15, "views": ["original"]})
     app.button(key="see-steps-attack").click().run()
     assert gone == ["pages/attack.py"]
-    state = {key: app.session_state[key] for key in ("attack", "eps", "steps", "views", "goal")}
-    assert state == {"attack": "pgd", "eps": 0.15, "steps": 20, "views": ["original"], "goal": "both"}
+    state = {key: app.session_state[key] for key in ("attack", "eps", "steps", "step", "views", "goal")}
+    assert state == {"attack": "pgd", "eps": 0.15, "steps": 20, "step": None, "views": ["original"], "goal": "both"}
 
 
 def test_what_a_browser_says_is_checked(monkeypatch):

@@ -82,6 +82,13 @@ def test_other_weights_or_another_spec_have_other_numbers(store, scores, spec, w
     assert sweep_scores.load(store, spec, weights, attacker) is None
 
 
+def test_with_the_usual_step_size_a_spec_is_what_it_was_before_there_was_a_choice():
+    pgd = replace(SPEC.attack, attack="pgd")
+    assert pgd.digest == "eba549cd42b63fe39f7a25689feb676e3d3989511bae35123f7ed48fedda1dd1"
+    assert "relative_step_size" not in replace(SPEC, attack=pgd).values["attack"]
+    assert replace(pgd, relative_step_size=0.5).digest != pgd.digest
+
+
 def test_a_result_under_another_results_name_is_absent(store, scores):
     sweep_scores.save(store, scores)
     path = path_of(store)

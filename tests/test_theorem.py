@@ -7,9 +7,9 @@ from core import theorem
 from core.commands.theorem import SHIPPED
 from core.errors import LabError
 from core.lab import Lab
-from core.records import TheoremSpec
 from core.runtime import PROJECT
 from core.store import ResultStore
+from core.theorem_records import TheoremSpec
 
 WEIGHTS = "a" * 64
 SPEC = TheoremSpec(

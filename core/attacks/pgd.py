@@ -17,8 +17,8 @@ REACH = 2.5  # steps of 2.5 ε / n reach any corner of the ball from any start (
 class ProjectedGradientDescent(Attack):
     """Ascends an objective over all views of the budget at once, from a random start.
 
-    ``step_size`` is on the budget's scale; without it, a step is 2.5 ε / ``steps``. ``start`` are views to begin
-    at instead of a random point of the ball.
+    ``step_size`` is on the budget's scale, ``relative_step_size`` a multiple of ε; without either, a step is
+    2.5 ε / ``steps``. ``start`` are views to begin at instead of a random point of the ball.
     ``objective`` is a name in OBJECTIVES or a function (clean, adversarial) -> (B,).
     """
 
@@ -27,6 +27,7 @@ class ProjectedGradientDescent(Attack):
         *,
         steps: int = 10,
         step_size: float | None = None,
+        relative_step_size: float | None = None,
         objective: str | Objective = "both",
         target_mode: TargetMode = "eval",
         start: Views | None = None,
@@ -34,16 +35,23 @@ class ProjectedGradientDescent(Attack):
         super().__init__(target_mode=target_mode)
         if steps < 1:
             raise LabError(f"PGD needs at least 1 step, got {steps}.")
+        if step_size is not None and relative_step_size is not None:
+            raise LabError("A step of PGD has one size: give step_size or relative_step_size.")
         self.n_steps = steps
         self.step_size = step_size
+        self.relative_step_size = REACH / steps if relative_step_size is None else relative_step_size
         self.start = start
         self.objective: Objective = OBJECTIVES.make(objective) if isinstance(objective, str) else objective
+
+    def step_in(self, budget: Budget) -> float:
+        """How long a step is under that budget, on its scale."""
+        return self.relative_step_size * budget.epsilon if self.step_size is None else self.step_size
 
     def perturb(
         self, model: ClusteringModel, views: Views, budget: Budget, *, generator: torch.Generator
     ) -> Iterator[Step]:
         """One step an iteration."""
-        step_size = REACH * budget.epsilon / self.n_steps if self.step_size is None else self.step_size
+        step_size = self.step_in(budget)
         covered = budget.covers(len(views))
         with torch.no_grad():
             clean = model.encode(views)

@@ -120,6 +120,7 @@ def _attack_spec(lab: Lab, options: Namespace) -> AttackSpec:
         steps=options.steps,
         objective=options.objective or usual_objective(lab.library, dataset, model, options.attack),
         target_mode=options.target_mode,
+        relative_step_size=options.step_size,
     )
 
 

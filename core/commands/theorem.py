@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from core.commands.printing import make_lab, print_json, print_table, split_target
-from core.records import TheoremReport, TheoremSpec
+from core.theorem_records import TheoremReport, TheoremSpec
 
 SHIPPED = ("noisy_digits/cl_mvc", "noisy_digits/ar_dmvc", "noisy_digits/ar_dmvc_am")
 HEADER = ("checkpoint", "versions", "ε", "I(x̃; ã | x)", "bound", "moved")

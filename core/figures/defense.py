@@ -166,7 +166,7 @@ def _identity(spec: SweepSpec) -> str:
     """The attack without its model: what stays the same over the columns."""
     attack = spec.attack
     knobs = (attack.dataset, attack.attack, attack.epsilon, attack.samples, attack.seed, attack.views, attack.norm)
-    return "/".join(map(str, (*knobs, attack.steps, attack.objective, attack.target_mode, spec.points)))
+    return "/".join(map(str, (*knobs, words.steps_text(attack), attack.objective, attack.target_mode, spec.points)))
 
 
 def _column(model: str, column: Column | None, problem: tuple[str, str] | None) -> dict[str, Any]:

@@ -13,22 +13,27 @@ _NAME = r"[a-z0-9_.-]{1,60}"
 _NUMBER = r"[0-9]{1,5}"
 _TEXT = re.compile(  # as_text's; nothing in it is read as Markdown or HTML
     rf"{_NAME}~{_NAME}~{_NAME}~[0-9.e-]{{1,12}}~{_NUMBER}~{_NUMBER}~(all|[0-9](\.[0-9]){{0,7}})~{_NUMBER}~{_NAME}"
+    r"(~[0-9.e-]{1,12})?"
 )
 
 
 def as_text(spec: SweepSpec) -> str:
-    """Data set, model, attack, ε, samples, seed, views, steps, objective; grid, norm and mode are the usual ones."""
+    """Data set, model, attack, ε, samples, seed, views, steps, objective, and a step size that is not the usual one.
+
+    Grid, norm and mode are the usual ones.
+    """
     attack = spec.attack
     views = "all" if attack.views is None else ".".join(map(str, attack.views))
     fields = (attack.dataset, attack.model, attack.attack, f"{attack.epsilon:g}", attack.samples, attack.seed)
-    return "~".join(map(str, (*fields, views, attack.steps, attack.objective)))
+    size = () if attack.relative_step_size is None else (f"{attack.relative_step_size:g}",)
+    return "~".join(map(str, (*fields, views, attack.steps, attack.objective, *size)))
 
 
 def from_text(text: str) -> SweepSpec | None:
     """The spec that :func:`as_text` wrote, or None if the text says none."""
     if not _TEXT.fullmatch(text):
         return None
-    dataset, model, attack, epsilon, samples, seed, views, steps, objective = text.split("~")
+    dataset, model, attack, epsilon, samples, seed, views, steps, objective, *size = text.split("~")
     if int(samples) > MOST_SAMPLES or int(steps) > MOST_STEPS or int(seed) > LARGEST_SEED:
         return None
     try:
@@ -43,6 +48,7 @@ def from_text(text: str) -> SweepSpec | None:
                 views=None if views == "all" else tuple(map(int, views.split("."))),
                 steps=int(steps),
                 objective=objective,
+                relative_step_size=float(size[0]) if size else None,
             )
         )
     except (ValueError, LabError):
@@ -53,7 +59,7 @@ def name(spec: SweepSpec) -> str:
     """A run in a few words: what differs between runs that people compare."""
     attack = spec.attack
     aim = words.objective_label(attack.objective)
-    goal = f" ({aim}, {attack.steps} steps)" if attack.attack == "pgd" else ""
+    goal = f" ({aim}, {words.steps_text(attack)})" if attack.attack == "pgd" else ""
     goal = f" ({aim})" if attack.attack == "fgsm" else goal
     goal = f" ({words.steps_text(attack)})" if attack.attack == "ensemble" else goal
     views = "" if attack.views is None else f", view {', '.join(str(v + 1) for v in attack.views)} only"

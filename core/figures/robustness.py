@@ -47,7 +47,7 @@ def held(values: Sequence[float]) -> int:
 
 def stronger(spec: SweepSpec) -> SweepSpec | None:
     """The same sweep by PGD on the assignment, with more steps if it is that already; then the ensemble; then None."""
-    attack = spec.attack
+    attack = replace(spec.attack, relative_step_size=None)
     if attack.attack == "ensemble" and attack.steps >= FULL_STEPS:
         return None
     steps: int | None = STEPS[0]
@@ -70,7 +70,7 @@ def phrase(attack: AttackSpec) -> str:
     goal = {"both": "both objectives", "contrastive": "the contrastive loss"}.get(
         attack.objective, f"the {attack.objective}"
     )
-    return f"{name} on {goal}" + (f" ({attack.steps} steps)" if attack.attack == "pgd" else "")
+    return f"{name} on {goal}" + (f" ({words.steps_text(attack)})" if attack.attack == "pgd" else "")
 
 
 def holding(spec: SweepSpec, values: Sequence[float]) -> str:

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.figures import theme, words
-from core.records import Floats, TheoremReport
+from core.records import Floats
+from core.theorem_records import TheoremReport
 
 NAMES = {"bound": "bound: KL(p(ã | x̃) ‖ p(a | x))", "information": "information: I(x̃; ã | x)"}
 ROUNDING = 1e-4  # nats, of float32

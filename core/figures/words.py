@@ -195,8 +195,11 @@ def attack_parts(attack: AttackSpec, attacker: str = "") -> list[str]:
 
 
 def steps_text(attack: AttackSpec) -> str:
-    """ "10 steps"; of an ensemble also how many its full strength has."""
-    return f"{attack.steps} of {FULL_STEPS} steps" if attack.attack == "ensemble" else f"{attack.steps} steps"
+    """ "10 steps", "10 steps of 0.5 ε"; of an ensemble also how many its full strength has."""
+    if attack.attack == "ensemble":
+        return f"{attack.steps} of {FULL_STEPS} steps"
+    size = "" if attack.relative_step_size is None else f" of {attack.relative_step_size:g} ε"
+    return f"{attack.steps} steps{size}"
 
 
 def attacker_sentence(card: CheckpointCard | None) -> str:
@@ -225,6 +228,8 @@ def _optional_arguments(attack: AttackSpec) -> Iterator[str]:
         yield f"--views {','.join(map(str, attack.views))}"
     if attack.attack in STEPPING_ATTACKS:
         yield f"--steps {attack.steps}"
+    if attack.relative_step_size is not None:
+        yield f"--step-size {attack.relative_step_size:g}"
     if attack.attack in GRADIENT_ATTACKS:
         yield f"--objective {attack.objective}"
     if attack.norm != "linf":

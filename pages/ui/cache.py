@@ -16,19 +16,11 @@ from core.jobs import JobQueue, JobView
 from core.lab import Lab
 from core.neighbours.pursuit_records import PursuitReport, PursuitSpec
 from core.processes import Trainings
-from core.records import (
-    CheckpointCard,
-    ConfusionRecord,
-    MapRecord,
-    SweepReport,
-    SweepScores,
-    SweepSpec,
-    TheoremReport,
-    TheoremSpec,
-)
+from core.records import CheckpointCard, ConfusionRecord, MapRecord, SweepReport, SweepScores, SweepSpec
 from core.shelf import Shelf
 from core.studies.plans import SEEDS
 from core.table_records import ResultTable
+from core.theorem_records import TheoremReport, TheoremSpec
 from core.trace_records import TraceReport, TraceSpec
 from core.training_records import RunRecord
 

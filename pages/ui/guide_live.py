@@ -7,7 +7,8 @@ import streamlit as st
 
 from core.errors import LabError
 from core.figures import certify, limits, matching, neighbours, theorem, words
-from core.records import AttackSpec, SweepScores, SweepSpec, TheoremReport, TheoremSpec
+from core.records import AttackSpec, SweepScores, SweepSpec
+from core.theorem_records import TheoremReport, TheoremSpec
 from pages.ui import address, cache, components, errors, jobs_bar
 
 DATA, MODEL = "noisy_digits", "cl_mvc"

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.figures import words
-from core.records import AttackSpec, CheckpointCard, SweepSpec
+from core.records import LARGEST_STEP, AttackSpec, CheckpointCard, SweepSpec
 from pages.ui import address, cache
 
 Choice = TypeVar("Choice", str, int)
@@ -18,9 +18,10 @@ USUAL = ("gan", "fgsm")  # the first that can run: both show something within se
 LOWEST, HIGHEST = 0.01, 1.0  # of ε
 SAMPLES = (64, 128, 256, 512, 1024)
 SEEDS, STEPS = 9999, 100
+SMALLEST_STEP = 0.01  # times ε
 STEPS_NOTE = "Of PGD, and of APGD in the ensemble, whose full strength is 100 steps."
 MAPS = {"pca": "PCA", "umap": "UMAP"}
-CHOICES = ("data", "model", "attack", "eps", "n", "seed", "map", "views", "steps", "goal")  # keys that pages share
+CHOICES = ("data", "model", "attack", "eps", "n", "seed", "map", "views", "steps", "step", "goal")  # that pages share
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,12 @@ def pick_details(chosen: Target, attack: str, models: Sequence[str] = ()) -> dic
     with st.popover("More", icon=":material/tune:"):
         views = pick_views(chosen.facts.view_names)
         steps = pick_number("Steps", "steps", 1, STEPS, 10, STEPS_NOTE, disabled=not stepping)
+        size = pick_step_size(steps, disabled=attack != "pgd")
         objective = pick_objective(attack, chosen.card.dataset, models or (chosen.card.name,))
     return {
         "views": views,
         "steps": steps if stepping else 10,
+        "relative_step_size": size if attack == "pgd" else None,
         "objective": objective if attack in words.GRADIENT_ATTACKS else "both",
     }
 
@@ -182,6 +185,25 @@ def pick_number(label: str, key: str, low: int, high: int, default: int, note: s
         label, low, high, default, key=key, bind="query-params", help=note, disabled=disabled, width=120
     )
     return min(max(int(value), low), high)
+
+
+def pick_step_size(steps: int, *, disabled: bool = False) -> float | None:
+    """How long a step of PGD is, as a multiple of ε; None, the usual one, while nothing is entered."""
+    address.check_number("step", SMALLEST_STEP, LARGEST_STEP, "the step size")
+    value = st.number_input(
+        "Step size, × ε",
+        SMALLEST_STEP,
+        LARGEST_STEP,
+        None,
+        step=0.1,
+        format="%.3g",
+        placeholder=f"2.5 / steps = {2.5 / steps:.3g}",
+        key="step",
+        bind="query-params",
+        disabled=disabled,
+        help="Of PGD. Short steps can fail where long ones succeed: try 0.5 beside the usual 2.5 / steps.",
+    )
+    return None if value is None else min(max(float(value), SMALLEST_STEP), LARGEST_STEP)
 
 
 def pick_views(names: tuple[str, ...]) -> tuple[int, ...] | None:

@@ -36,7 +36,8 @@ def pick(chosen: Target) -> tuple[TraceSpec, str]:
         method = pickers.pick_map()
         with st.popover("More", icon=":material/tune:"):
             views = pickers.pick_views(chosen.facts.view_names)
-            st.caption(f"A step changes each pixel by 2.5 ε / steps = {2.5 * epsilon / n_steps:.3g}.")
+            size = pickers.pick_step_size(n_steps)
+            st.caption(f"A step changes each pixel by {(size or 2.5 / n_steps) * epsilon:.3g}.")
     attack = AttackSpec(
         dataset=chosen.card.dataset,
         model=chosen.card.name,
@@ -59,6 +60,7 @@ def pick(chosen: Target) -> tuple[TraceSpec, str]:
         objective=objective,
         seed=seed,
         views=views,
+        relative_step_size=size,
     )
     return spec, method
 
@@ -224,6 +226,7 @@ def _after(report: TraceReport, spec: TraceSpec, chosen: Target) -> None:
             attack="pgd",
             eps=spec.epsilon,
             steps=spec.steps,
+            step=spec.relative_step_size,
             goal=spec.objective,
             seed=spec.seed,
             views=[
