@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import address, cache, errors, jobs_bar, links, pickers, pins
+from pages.ui import address, cache, components, errors, jobs_bar, links, pickers, pins
 from pages.ui.links import PAGES
 from pages.ui.pickers import Target
 
@@ -15,6 +15,7 @@ NOTHING_YET = (
 
 def sidebar(page: str) -> None:
     """Draw the sidebar of a page in PAGES; what is picked there is :func:`target`'s."""
+    st.html(components.ASSETS / "controls.css")
     st.logo("assets/logo.svg", size="large", icon_image="assets/icon.svg")
     address.arrive()
     address.carry(page, pickers.CHOICES)
