@@ -81,7 +81,7 @@ def test_an_attacks_knobs_that_it_does_not_use_do_not_make_another_sweep(app, la
     run_attack(app)
     sweeps = lab.sweeps
     app.session_state["steps"] = 20
-    app.session_state["step"] = 0.5
+    app.session_state["size"] = 0.5
     app.run()
     assert "Finished after" in texts(app, "caption")
     assert lab.sweeps == sweeps
@@ -176,7 +176,7 @@ def test_the_address_is_read(app, lab, monkeypatch):
     seen = []
     monkeypatch.setattr(lab, "sweep", lambda spec: seen.append(spec) or FakeLab.sweep(lab, spec))
     app.query_params.update(
-        {"model": "AR-DMVC-AM", "attack": "PGD", "eps": "0.15", "n": "64", "seed": "7", "steps": "3", "step": "0.5"}
+        {"model": "AR-DMVC-AM", "attack": "PGD", "eps": "0.15", "n": "64", "seed": "7", "steps": "3", "size": "0.5"}
     )
     app.run()
     attack = seen[0].attack
@@ -198,7 +198,7 @@ def test_the_address_takes_plain_names_too(app, lab, monkeypatch):
     ("query", "said"),
     [
         ({"model": "resnet"}, "the model “resnet”"),
-        ({"step": "7"}, "the step size “7”, which is not a number from 0.01 to 2"),
+        ({"size": "7"}, "the step size “7”, which is not a number from 0.01 to 2"),
         ({"attack": "<img src=x onerror=alert(1)>"}, "the attack “img srcx onerroralert1”"),
         ({"eps": "7"}, "ε max “7”, which is not a number from 0.01 to 1"),
         ({"eps": "nan"}, "ε max “nan”"),

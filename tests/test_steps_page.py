@@ -66,7 +66,7 @@ def test_a_change_of_the_controls_follows_anew(lab, traced):
     app = open_page()
     app.number_input(key="steps").set_value(5)
     app.number_input(key="eps").set_value(0.1)
-    app.number_input(key="step").set_value(0.5)
+    app.number_input(key="size").set_value(0.5)
     app.selectbox(key="goal").set_value("assignment")
     app.pills(key="views").set_value(["original"]).run()
     settle(app)
@@ -195,8 +195,8 @@ def test_the_same_attack_on_many_samples_is_a_click_away(lab, monkeypatch):
     app = open_page(state={"eps": 0.15, "views": ["original"]})
     app.button(key="see-steps-attack").click().run()
     assert gone == ["pages/attack.py"]
-    state = {key: app.session_state[key] for key in ("attack", "eps", "steps", "step", "views", "goal")}
-    assert state == {"attack": "pgd", "eps": 0.15, "steps": 20, "step": None, "views": ["original"], "goal": "both"}
+    state = {key: app.session_state[key] for key in ("attack", "eps", "steps", "size", "views", "goal")}
+    assert state == {"attack": "pgd", "eps": 0.15, "steps": 20, "size": None, "views": ["original"], "goal": "both"}
 
 
 def test_what_a_browser_says_is_checked(monkeypatch):

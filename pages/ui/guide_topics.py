@@ -86,7 +86,7 @@ IDEAS = {
         (
             _see("attack", "One step: FGSM", 0.2, attack="fgsm"),
             _see("attack", "Many steps: PGD", 0.2, attack="pgd", n=64),
-            _see("attack", "Longer steps", 0.2, attack="pgd", n=64, step=0.5),
+            _see("attack", "Longer steps", 0.2, attack="pgd", n=64, size=0.5),
             _see("attack", "The paper's GAN", 0.2),
             _see("steps", "One sample, step by step", 0.2, steps=20),
         ),

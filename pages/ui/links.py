@@ -121,7 +121,7 @@ def _go_home() -> None:
 def see(page: str, label: str, *, key: str, at: float | None = None, note: str | None = None, **choices: Any) -> None:
     """A link to ``page`` (a name in PAGES) with its controls set.
 
-    ``choices`` are values by widget key: data, model, attack, eps, n, seed, map, views, steps, step, goal. With ``at``,
+    ``choices`` are values by widget key: data, model, attack, eps, n, seed, map, views, steps, size, goal. With ``at``,
     the position ε, the page runs at once what it shows.
     """
     st.button(

@@ -21,7 +21,7 @@ SEEDS, STEPS = 9999, 100
 SMALLEST_STEP = 0.01  # times ε
 STEPS_NOTE = "Of PGD, and of APGD in the ensemble, whose full strength is 100 steps."
 MAPS = {"pca": "PCA", "umap": "UMAP"}
-CHOICES = ("data", "model", "attack", "eps", "n", "seed", "map", "views", "steps", "step", "goal")  # that pages share
+CHOICES = ("data", "model", "attack", "eps", "n", "seed", "map", "views", "steps", "size", "goal")  # that pages share
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def pick_number(label: str, key: str, low: int, high: int, default: int, note: s
 
 def pick_step_size(steps: int, *, disabled: bool = False) -> float | None:
     """How long a step of PGD is, as a multiple of ε; None, the usual one, while nothing is entered."""
-    address.check_number("step", SMALLEST_STEP, LARGEST_STEP, "the step size")
+    address.check_number("size", SMALLEST_STEP, LARGEST_STEP, "the step size")
     value = st.number_input(
         "Step size, × ε",
         SMALLEST_STEP,
@@ -198,7 +198,7 @@ def pick_step_size(steps: int, *, disabled: bool = False) -> float | None:
         step=0.1,
         format="%.3g",
         placeholder=f"2.5 / steps = {2.5 / steps:.3g}",
-        key="step",
+        key="size",
         bind="query-params",
         disabled=disabled,
         help="Of PGD. Short steps can fail where long ones succeed: try 0.5 beside the usual 2.5 / steps.",

@@ -226,7 +226,7 @@ def _after(report: TraceReport, spec: TraceSpec, chosen: Target) -> None:
             attack="pgd",
             eps=spec.epsilon,
             steps=spec.steps,
-            step=spec.relative_step_size,
+            size=spec.relative_step_size,
             goal=spec.objective,
             seed=spec.seed,
             views=[

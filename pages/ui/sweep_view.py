@@ -67,7 +67,7 @@ def _watch(spec: SweepSpec) -> None:
     if attack.attack in words.GRADIENT_ATTACKS:
         choices["goal"] = attack.objective
     if attack.attack == "pgd":
-        choices |= {"steps": attack.steps, "step": attack.relative_step_size}
+        choices |= {"steps": attack.steps, "size": attack.relative_step_size}
     links.go("steps", None, choices)
 
 

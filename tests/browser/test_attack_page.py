@@ -50,17 +50,17 @@ def test_the_labels_of_the_controls_are_on_one_line(open_page):
 
 
 def test_a_step_size_goes_along_to_another_page_and_can_be_taken_back(open_page):
-    page = open_page("?seed=102&attack=pgd&step=0.5")
-    assert "step" in parameters(page)
+    page = open_page("?seed=102&attack=pgd&size=0.5")
+    assert "size" in parameters(page)
     follow(page, "Steps")
-    page.wait_for_function("location.search.includes('step=0.5')")
+    page.wait_for_function("location.search.includes('size=0.5')")
     page.get_by_role("button", name="More").click()
     page.get_by_text("A step changes each pixel by 0.15.").wait_for()
     field = page.get_by_role("spinbutton", name="Step size, × ε")
     field.fill("")
     field.press("Enter")
     page.get_by_text("A step changes each pixel by 0.0375.").wait_for()
-    assert "step" not in parameters(page)
+    assert "size" not in parameters(page)
 
 
 def test_an_attack_grows_on_the_screen(open_page):
