@@ -97,8 +97,7 @@ def stages(dataset: str) -> tuple[Stage, ...]:
 DISTILLATION_STEPS = {"noisy_mnist": 5, "noisy_fashion": 5}  # of the inner PGD
 # On the digits a student learns to hide from three steps: .81 against three, .07 against twenty, at ε = 0.3.
 OTHER_DISTILLATION_STEPS = 10
-SELECTION_STEPS = {"noisy_fashion": 0}  # of the PGD that selects; its checkpoint is older
-OTHER_SELECTION_STEPS = 20
+SELECTION_STEPS = 20  # of the PGD that selects
 DISTILLATION_STAGES = (  # share of the data set's ε, of the epochs, and the learning rate
     (1 / 3, 1 / 12, 1e-3),
     (2 / 3, 1 / 6, 1e-3),
@@ -140,7 +139,7 @@ def distillation(dataset: str) -> RobustDistillation:
         adversarial_weight=2.0,
         decay=0.99,
         augmentation="shift",
-        selection_steps=SELECTION_STEPS.get(dataset, OTHER_SELECTION_STEPS),
+        selection_steps=SELECTION_STEPS,
     )
 
 
