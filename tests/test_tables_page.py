@@ -126,7 +126,11 @@ def test_a_protocol_that_only_trials_were_made_by_can_be_chosen(open_tables, lab
     hint = "there are numbers of NoisyDigits: choose above."
     assert hint in texts(app, "caption")  # the usual data sets have none
     assert hint not in texts(open_tables(protocol="paper", **{"sets-table_1": "noisy_digits"}), "caption")
-    assert hint not in texts(open_tables(), "caption")
+    lab.studies.trials[plans.sized(plans.table_1("patched_digits", "simvc", "paper", 0), "small")] = record(spec, 0.5)
+    cache.forget_everything()
+    some = open_tables(protocol="paper", **{"sets-table_1": ["noisy_digits", "noisy_mnist"]})
+    assert "Nothing of ours for NoisyMNIST yet." in texts(some, "caption")
+    assert "there are numbers of PatchedDigits: choose above." in texts(some, "caption")
     app.segmented_control(key="tab").set_value("table_2").run()
     assert "protocol" not in {control.key for control in app.segmented_control}  # transfers are the lab's
     assert not app.exception

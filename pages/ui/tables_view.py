@@ -127,9 +127,10 @@ def _pick_datasets(table: ResultTable) -> tuple[str, ...]:
     )
     chosen = tuple(name for name in titles if name in (picked or ())) or tuple(usual)
     filled = {column.dataset for column in table.columns for row in table.rows if table.cells[row, column.key].ours}
-    if filled and filled.isdisjoint(chosen):
-        there = ", ".join(title for name, title in titles.items() if name in filled)
-        st.caption(f"Nothing of ours here yet. By this protocol there are numbers of {there}: choose above.")
+    missing = ", ".join(titles[name] for name in chosen if name not in filled)
+    there = ", ".join(title for name, title in titles.items() if name in filled and name not in chosen)
+    if missing and there:
+        st.caption(f"Nothing of ours for {missing} yet. By this protocol there are numbers of {there}: choose above.")
     return chosen
 
 
