@@ -4,7 +4,7 @@ import re
 import pytest
 
 from core.__main__ import parser
-from core.attacks import ATTACKS, OBJECTIVES
+from core.attacks import ATTACKS, OBJECTIVES, pgd
 from core.data import DATASET_FACTS
 from core.figures.words import GRADIENT_ATTACKS
 from core.lab import Lab
@@ -12,7 +12,7 @@ from core.runtime import PROJECT
 from pages.ui.guide_live import CASE_SENTENCES, CASES
 from pages.ui.guide_topics import FORMULAS, IDEAS, LIVE, TEXTS, TOPICS
 from pages.ui.links import PAGES
-from pages.ui.pickers import HIGHEST, LOWEST, MAPS, SAMPLES, SEEDS, STEPS
+from pages.ui.pickers import CHOICES, HIGHEST, LOWEST, MAPS, REACH, SAMPLES, SEEDS, STEPS
 
 LECTURE = json.loads((TEXTS / "lecture.json").read_text(encoding="utf-8"))
 GLOSSARY = json.loads((TEXTS / "glossary.json").read_text(encoding="utf-8"))
@@ -45,6 +45,10 @@ def text(topic):
 @pytest.fixture(scope="module")
 def lab():
     return Lab(checkpoints=PROJECT / "checkpoints", device="cpu")
+
+
+def test_the_pages_say_the_usual_step_size_as_pgd_takes_it():
+    assert REACH == pgd.REACH
 
 
 @every_idea
@@ -125,6 +129,7 @@ def test_a_link_leaves_no_choice_to_an_earlier_visit(page, at, choices, lab):
     assert choices["map"] in MAPS
     assert 0 <= choices["seed"] <= SEEDS
     assert 1 <= choices["steps"] <= STEPS
+    assert choices.keys() >= {*CHOICES} - {"model", "attack"}  # which not every page has
     assert choices["n"] in SAMPLES
     assert choices["n"] <= facts.samples // 2
 

@@ -126,6 +126,7 @@ def test_a_protocol_that_only_trials_were_made_by_can_be_chosen(open_tables, lab
     hint = "there are numbers of NoisyDigits: choose above."
     assert hint in texts(app, "caption")  # the usual data sets have none
     assert hint not in texts(open_tables(protocol="paper", **{"sets-table_1": "noisy_digits"}), "caption")
+    assert hint not in texts(open_tables(**{"sets-table_1": "noisy_digits"}), "caption")
     lab.studies.trials[plans.sized(plans.table_1("patched_digits", "simvc", "paper", 0), "small")] = record(spec, 0.5)
     cache.forget_everything()
     some = open_tables(protocol="paper", **{"sets-table_1": ["noisy_digits", "noisy_mnist"]})

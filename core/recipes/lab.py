@@ -104,7 +104,7 @@ DISTILLATION_STAGES = (  # share of the data set's ε, of the epochs, and the le
     (1.0, 1 / 2, 1e-3),
     (1.0, 1 / 4, 1e-4),
 )
-DISTILLATION_EPOCHS = {  # a thousand steps or so; more are better, though four times 480 were not on the people
+DISTILLATION_EPOCHS = {  # a thousand steps or so; more help up to where the student hides from so few inner ones
     "noisy_mnist": 36,
     "noisy_fashion": 36,
     "noisy_digits": 80,

@@ -36,7 +36,7 @@ class Topic:
 def _see(page: str, label: str, at: float | None, model: str = "cl_mvc", attack: str = "gan", **more: Any) -> See:
     """With every choice said, so that nothing of an earlier visit is left over."""
     usual: dict[str, Any] = {"data": "noisy_digits", "eps": 0.3, "n": 256, "seed": 0, "goal": "both", "map": "pca"}
-    choices = {**usual, "model": model, "attack": attack, "steps": 10, **more}
+    choices = {**usual, "model": model, "attack": attack, "steps": 10, "size": None, **more}
     choices.setdefault("views", _VIEWS[choices["data"]])
     return See(page, label, at, choices)
 

@@ -18,7 +18,7 @@ USUAL = ("gan", "fgsm")  # the first that can run: both show something within se
 LOWEST, HIGHEST = 0.01, 1.0  # of ε
 SAMPLES = (64, 128, 256, 512, 1024)
 SEEDS, STEPS = 9999, 100
-SMALLEST_STEP = 0.01  # times ε
+SMALLEST_STEP, REACH = 0.01, 2.5  # times ε: of a step, of all the usual steps together
 STEPS_NOTE = "Of PGD, and of APGD in the ensemble, whose full strength is 100 steps."
 MAPS = {"pca": "PCA", "umap": "UMAP"}
 CHOICES = ("data", "model", "attack", "eps", "n", "seed", "map", "views", "steps", "size", "goal")  # that pages share
@@ -197,7 +197,7 @@ def pick_step_size(steps: int, *, disabled: bool = False) -> float | None:
         None,
         step=0.1,
         format="%.3g",
-        placeholder=f"2.5 / steps = {2.5 / steps:.3g}",
+        placeholder=f"2.5 / steps = {REACH / steps:.3g}",
         key="size",
         bind="query-params",
         disabled=disabled,

@@ -106,6 +106,7 @@ def _prepare(steps: list[dict[str, Any]]) -> None:
             samples=chosen["n"],
             seed=chosen["seed"],
             steps=chosen["steps"],
+            relative_step_size=chosen["size"],
             objective=chosen["goal"],
         )
         spec = SweepSpec(attack=attack)

@@ -37,7 +37,7 @@ def pick(chosen: Target) -> tuple[TraceSpec, str]:
         with st.popover("More", icon=":material/tune:"):
             views = pickers.pick_views(chosen.facts.view_names)
             size = pickers.pick_step_size(n_steps)
-            st.caption(f"A step changes each pixel by {(size or 2.5 / n_steps) * epsilon:.3g}.")
+            st.caption(f"A step changes each pixel by {(size or pickers.REACH / n_steps) * epsilon:.3g}.")
     attack = AttackSpec(
         dataset=chosen.card.dataset,
         model=chosen.card.name,
